@@ -1,0 +1,1 @@
+"""What things are: frozen values without algorithms, shared by every floor above."""
