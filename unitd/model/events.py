@@ -1,0 +1,293 @@
+"""All that can happen to the engine. Events of the kernel name the unit they are about; requests carry a token.
+
+The rim makes these and hands them to engine.handle(event, now); nothing else changes the engine's state.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+from unitd.model.states import JobMode, JobType
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asked: for the log, for `why` and for authorization."""
+
+    uid: int = 0
+    pid: int = 0
+    what: str = ""
+    """The request in a word or two: "unitctl", "SIGTERM", "Restart=", "a.socket"."""
+
+
+OURSELVES = Caller(what="unitd")
+
+
+class How(StrEnum):
+    EXITED = "exited"
+    KILLED = "killed"
+    DUMPED = "dumped"
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How a process ended: its exit status, or the number of the signal that ended it (waitid(2))."""
+
+    how: How
+    status: int
+
+
+# --- what the kernel and the services do ---------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time has come: engine.deadline() is reached."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spawned:
+    """The process exists and is in its cgroup; exec has not happened yet. `birth`: start time in clock ticks."""
+
+    unit: str
+    serial: int
+    pid: int
+    birth: int
+
+
+@dataclass(frozen=True, slots=True)
+class Execed:
+    """The program runs."""
+
+    unit: str
+    serial: int
+
+
+@dataclass(frozen=True, slots=True)
+class SpawnFailed:
+    """No program runs: `stage` is the executor's step ("user", "chdir", "exec" ...), `errno` the kernel's word."""
+
+    unit: str
+    serial: int
+    stage: str
+    errno: int
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessExited:
+    """A process of the unit is a zombie, and is reaped after this event was handled."""
+
+    unit: str
+    pid: int
+    exit: Exit
+
+
+@dataclass(frozen=True, slots=True)
+class CgroupEmpty:
+    """No process is left in the unit's cgroup (populated 0, cgroup-v2.rst)."""
+
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One process that a signal was sent to; depth 0: its parent is outside of the unit."""
+
+    pid: int
+    depth: int
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
+class Signalled:
+    """A Kill was carried out: to whom, in the order of sending. `left`: who could not be signalled, and why."""
+
+    unit: str
+    signal: int
+    sent: tuple[Target, ...]
+    left: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Notified:
+    """A datagram on NOTIFY_SOCKET whose sender is proved to be a process of the unit (sd_notify(3))."""
+
+    unit: str
+    pid: int
+    fields: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PidFileRead:
+    """The PIDFile= names this pid, a living process of the unit; 0: not (yet) valid, and `reason` says why."""
+
+    unit: str
+    pid: int
+    birth: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MainGuessed:
+    """The cgroup holds exactly one candidate for the main process of a Type=forking service; 0: none."""
+
+    unit: str
+    pid: int
+    birth: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class BusNameChanged:
+    """The bus name has this owner now; "": none. `pid` 0: not known."""
+
+    name: str
+    owner: str
+    pid: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionsChecked:
+    """Answer to CheckConditions: one state per condition and assert: 1 met, -1 not met, 0 not tried."""
+
+    unit: str
+    serial: int
+    conditions: tuple[int, ...]
+    asserts: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """The unit's sockets are bound and listen."""
+
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListenFailed:
+    unit: str
+    address: str
+    errno: int
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """There is traffic on a socket of the unit; it is not watched any more until the next WatchSockets."""
+
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnitFilesChanged:
+    """Unit files came or went (after 200 ms of quiet)."""
+
+
+# --- requests: each is answered by effects.Answer(token, ...) in the same handle() -----------------
+
+
+@dataclass(frozen=True, slots=True)
+class JobAsked:
+    token: int
+    unit: str
+    type: JobType
+    mode: JobMode
+    by: Caller = OURSELVES
+
+
+@dataclass(frozen=True, slots=True)
+class CancelAsked:
+    """Cancel one job, or all for id 0."""
+
+    token: int
+    id: int
+    by: Caller = OURSELVES
+
+
+class Whom(StrEnum):
+    ALL = "all"
+    MAIN = "main"
+    CONTROL = "control"
+
+
+@dataclass(frozen=True, slots=True)
+class KillAsked:
+    token: int
+    unit: str
+    whom: Whom
+    signal: int
+    by: Caller = OURSELVES
+
+
+@dataclass(frozen=True, slots=True)
+class ResetFailedAsked:
+    """Forget failure, restart counter and start limit of one unit, or of all for ""."""
+
+    token: int
+    unit: str
+    by: Caller = OURSELVES
+
+
+@dataclass(frozen=True, slots=True)
+class LoadAsked:
+    """Load a unit so that it can be looked at; answered with its real name."""
+
+    token: int
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReloadAsked:
+    """daemon-reload: read all unit files again. Answered with a graph.diff.Diff."""
+
+    token: int
+    by: Caller = OURSELVES
+
+
+class Leaving(StrEnum):
+    """What the daemon does once everything is stopped."""
+
+    EXIT = "exit"
+    POWEROFF = "poweroff"
+    REBOOT = "reboot"
+    HALT = "halt"
+    KEXEC = "kexec"
+
+
+@dataclass(frozen=True, slots=True)
+class ShutdownAsked:
+    """Stop everything, then leave. `force`: skip the waves, kill at once."""
+
+    token: int
+    leaving: Leaving
+    code: int = 0
+    force: bool = False
+    by: Caller = OURSELVES
+
+
+@dataclass(frozen=True, slots=True)
+class Survivors:
+    """Answer to Verify: the processes that we started and that still live; empty is the proof that all are gone."""
+
+    left: tuple[str, ...] = ()
+
+
+Request: TypeAlias = (
+    JobAsked | CancelAsked | KillAsked | ResetFailedAsked | LoadAsked | ReloadAsked | ShutdownAsked
+)
+UnitEvent: TypeAlias = (
+    Spawned
+    | Execed
+    | SpawnFailed
+    | ProcessExited
+    | CgroupEmpty
+    | Signalled
+    | Notified
+    | PidFileRead
+    | MainGuessed
+    | Listening
+    | ListenFailed
+    | Incoming
+)
+Event: TypeAlias = (
+    Request | UnitEvent | Tick | ConditionsChecked | BusNameChanged | UnitFilesChanged | Survivors
+)
