@@ -14,15 +14,15 @@ help:
 	@sed -n 's/^# make /make /p' Makefile
 
 demo: $(VENV)/.runtime
-	@$(BIN)/python tools/demo
+	@$(BIN)/python tools/demo.py
 
 test: $(VENV)/.development
-	@tools/packages test
-	@$(BIN)/python tools/checks all
+	@tools/packages.sh test
+	@$(BIN)/python tools/checks.py all
 
 # make lint    format, lint, types, floors
 lint: $(VENV)/.development
-	@$(BIN)/python tools/checks lint
+	@$(BIN)/python tools/checks.py lint
 
 # make format  put the sources into ruff's format
 format: $(VENV)/.development
@@ -39,7 +39,7 @@ clean:
 	find unitd tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/pip:
-	@tools/packages venv
+	@tools/packages.sh venv
 	@$(PYTHON) -m venv --clear $(VENV)
 
 $(VENV)/.runtime: pyproject.toml | $(BIN)/pip

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The Debian packages that `make demo` and `make test` need: tools/packages venv|test
+# The Debian packages that `make demo` and `make test` need: tools/packages.sh venv|test
 #
 # Missing ones are installed by apt as root or through sudo; otherwise they are named and the exit status is 1.
 # The real daemons that tests drive are wanted only where CI=true or UNITD_TEST_DAEMONS=1, because a package of a
@@ -39,7 +39,7 @@ test)
     fi
     ;;
 *)
-    echo "usage: tools/packages venv|test" >&2
+    echo "usage: tools/packages.sh venv|test" >&2
     exit 2
     ;;
 esac

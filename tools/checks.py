@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Run the project's checks, one line of summary each: tools/checks lint|all.
+"""Run the project's checks, one line of summary each: tools/checks.py lint|all.
 
 All of them run, whatever fails before; the output of one that fails is shown whole. Exit 0 when every one passed.
 """
@@ -68,7 +68,7 @@ def main(arguments: list[str]) -> int:
     """Run the named set; 0 when all passed, 1 when one failed, 2 on bad usage."""
     sets = {"lint": LINT, "all": LINT + TESTS}
     if len(arguments) != 1 or arguments[0] not in sets:
-        print("usage: tools/checks lint|all", file=sys.stderr)
+        print("usage: tools/checks.py lint|all", file=sys.stderr)
         return 2
     results = [run(check) for check in sets[arguments[0]]]
     return 0 if all(results) else 1
