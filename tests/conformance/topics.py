@@ -1,0 +1,32 @@
+"""The one table of topics: which module answers a topic, and why the others are not run.
+
+To add a topic, write a module in this package with `run(case, folder, document) -> Comparison`, where `case` is one
+entry of the document's `cases`, `folder` the conformance folder and `document` the whole topic file; add a row to
+MODULES. A document without `cases` needs `cases(document) -> list of cases, each with an id` in the module as well.
+"""
+
+from typing import Final
+
+MODULES: Final[dict[str, str]] = {
+    "unit_name": "unit_names",
+    "timespan": "scalars",
+    "scalar": "scalars",
+    "extract_word": "words",
+}
+
+NOT_RUN: Final[dict[str, str]] = {
+    "calendar": "timers are not carried out yet",
+    "condition": "no code for it yet",
+    "corpus_golden": "no code for it yet",
+    "env_file_debian": "no code for it yet",
+    "environment": "no code for it yet",
+    "exec_command": "no code for it yet",
+    "install": "no code for it yet",
+    "job_engine": "no code for it yet",
+    "job_merge": "no code for it yet",
+    "job_test_engine": "no code for it yet",
+    "path_unit": "prose for a running manager",
+    "run_unit_test_execute": "starts real processes",
+    "specifier": "no code for it yet",
+    "unit_parse": "no code for it yet",
+}

@@ -1,0 +1,1 @@
+"""Floor 1 held against its rules, with cases of our own."""
