@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Run the project's checks, one line of summary each: tools/checks.py lint|all.
 
-All of them run, whatever fails before; the output of one that fails is shown whole. Exit 0 when every one passed.
+All of them run, whatever fails before; the output of one that fails is shown whole. Exit 0 when all passed.
 """
 
 from __future__ import annotations
@@ -60,7 +60,10 @@ def run(check: Check) -> bool:
     elif check.shows_skips:
         print("\n".join(line for line in lines if line.startswith("SKIPPED")))
     last = lines[-1].strip("= ") if lines else "nothing to say"
-    print(f"{'ok  ' if passed else 'FAIL'}  {check.name:<18} {time.monotonic() - began:6.1f} s  {last}", flush=True)
+    print(
+        f"{'ok  ' if passed else 'FAIL'}  {check.name:<18} {time.monotonic() - began:6.1f} s  {last}",
+        flush=True,
+    )
     return passed
 
 
