@@ -1,7 +1,7 @@
 """What every test may rely on: pure folders stay pure, host tests leave nothing behind.
 
-The guard rests on audit events (PEP 578), which see a fork or a socket whoever asks for it. A test's cgroup is
-removed by cgroup.kill and rmdir, deepest first (cgroup v2 documentation, "Basic Operations").
+The guard rests on audit events (PEP 578), which see a fork or a socket whoever asks for it. The cgroup of a test
+is removed by cgroup.kill and rmdir, deepest first (cgroup v2 documentation, "Basic Operations").
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ _guard = _Guard()
 sys.addaudithook(_guard)
 
 
-def _no_sleep(seconds: float) -> None:
+def _no_sleep(seconds: object, /) -> None:
     """Stands in for time.sleep, which causes no audit event in Python 3.11."""
     raise Impure(f"cannot run {_guard.test}: a pure test must not cause time.sleep({seconds})")
 
