@@ -57,7 +57,7 @@ _PAIRS = (
     (Dep.IN_SLICE, Dep.SLICE_OF),
 )
 
-INVERSE: dict[Dep, Dep] = {a: b for a, b in _PAIRS} | {b: a for a, b in _PAIRS}
+INVERSE: dict[Dep, Dep] = dict(_PAIRS) | {b: a for a, b in _PAIRS}
 """a KIND b holds exactly when b INVERSE[KIND] a."""
 
 
@@ -155,9 +155,7 @@ ATOMS: dict[Dep, frozenset[Atom]] = {
     Dep.UPHELD_BY: frozenset({_A.PINS_STOP_WHEN_UNNEEDED, _A.DEFAULT_TARGET_ORDER}),
     Dep.CONSISTS_OF: frozenset({_A.PROPAGATE_STOP, _A.PROPAGATE_RESTART}),
     Dep.CONFLICTS: frozenset({_A.PULL_IN_STOP, _A.RETROACTIVE_STOP_ON_START}),
-    Dep.CONFLICTED_BY: frozenset(
-        {_A.PULL_IN_STOP_IGNORED, _A.RETROACTIVE_STOP_ON_START, _A.PROPAGATE_STOP_FAILURE}
-    ),
+    Dep.CONFLICTED_BY: frozenset({_A.PULL_IN_STOP_IGNORED, _A.RETROACTIVE_STOP_ON_START, _A.PROPAGATE_STOP_FAILURE}),
     Dep.PROPAGATES_STOP_TO: frozenset({_A.RETROACTIVE_STOP_ON_STOP, _A.PROPAGATE_STOP}),
     Dep.STOP_PROPAGATED_FROM: frozenset(),
     Dep.BEFORE: frozenset({_A.BEFORE}),

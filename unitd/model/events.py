@@ -271,9 +271,7 @@ class Survivors:
     left: tuple[str, ...] = ()
 
 
-Request: TypeAlias = (
-    JobAsked | CancelAsked | KillAsked | ResetFailedAsked | LoadAsked | ReloadAsked | ShutdownAsked
-)
+Request: TypeAlias = JobAsked | CancelAsked | KillAsked | ResetFailedAsked | LoadAsked | ReloadAsked | ShutdownAsked
 UnitEvent: TypeAlias = (
     Spawned
     | Execed
@@ -288,6 +286,4 @@ UnitEvent: TypeAlias = (
     | ListenFailed
     | Incoming
 )
-Event: TypeAlias = (
-    Request | UnitEvent | Tick | ConditionsChecked | BusNameChanged | UnitFilesChanged | Survivors
-)
+Event: TypeAlias = Request | UnitEvent | Tick | ConditionsChecked | BusNameChanged | UnitFilesChanged | Survivors
