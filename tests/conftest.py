@@ -1,7 +1,7 @@
 """What every test may rely on: pure folders stay pure, host tests leave nothing behind.
 
-The guard rests on audit events (PEP 578), which see a fork or a socket whoever asks for it. The cgroup of a test
-is removed by cgroup.kill and rmdir, deepest first (cgroup v2 documentation, "Basic Operations").
+The guard rests on audit events (PEP 578), which see a fork or a socket whoever asks for it. A cgroup is removed
+by cgroup.kill, then rmdir deepest first (cgroup v2 documentation, "Basic Operations").
 """
 
 from __future__ import annotations
