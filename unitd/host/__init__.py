@@ -1,0 +1,1 @@
+"""Linux, one family of system calls a file: values in, events out."""
