@@ -1,0 +1,51 @@
+"""Resource limits SOFT[:HARD], each kind with its own unit (systemd.exec(5), setrlimit(2))."""
+
+from typing import Final
+
+from .errors import Bad
+from .integers import UINT64, parse_integer
+from .sizes import parse_size_iec
+from .spans import INFINITY, SECOND, parse_span
+
+LIMITS: Final = "CPU FSIZE DATA STACK CORE RSS NOFILE AS NPROC MEMLOCK LOCKS SIGPENDING MSGQUEUE NICE RTPRIO RTTIME".split()
+_SIZES: Final = frozenset("FSIZE DATA STACK CORE RSS AS MEMLOCK MSGQUEUE".split())
+_NICE_LEVELS: Final = 20
+
+
+def parse_rlimit(kind: str, text: str) -> tuple[int, int]:
+    """Soft and hard limit, INFINITY for none; kind as in Limit{kind}=; raises Bad.
+
+    CPU is in seconds, RTTIME in microseconds, NICE as the kernel counts it (20 minus the nice level).
+    """
+    if not text:
+        raise Bad("a limit is missing")
+    soft_text, colon, hard_text = text.partition(":")
+    soft = _parse_one(kind, soft_text)
+    hard = _parse_one(kind, hard_text) if colon else soft
+    if soft > hard:
+        raise Bad(f"the soft limit in {text!r} is above the hard one")
+    return soft, hard
+
+
+def _parse_one(kind: str, text: str) -> int:
+    if kind == "NICE":
+        return _parse_nice(text)
+    if text == "infinity":
+        return INFINITY
+    if kind == "CPU":
+        span = parse_span(text)
+        return INFINITY if span == INFINITY else -(-span // SECOND)
+    if kind == "RTTIME":
+        return parse_span(text, 1)
+    if kind in _SIZES:
+        return parse_size_iec(text)
+    return parse_integer(text, 0, UINT64 - 1)
+
+
+def _parse_nice(text: str) -> int:
+    """A nice level when signed, else the limit itself."""
+    if text[:1] == "+":
+        return _NICE_LEVELS - parse_integer(text[1:], 0, _NICE_LEVELS - 1)
+    if text[:1] == "-":
+        return _NICE_LEVELS + parse_integer(text[1:], 0, _NICE_LEVELS)
+    return parse_integer(text, 0, 2 * _NICE_LEVELS)

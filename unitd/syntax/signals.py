@@ -1,0 +1,56 @@
+"""Signals by name and number on Linux (signal(7)); the numbers are those of every architecture but alpha, mips, sparc."""
+
+from typing import Final
+
+from .errors import Bad
+from .integers import parse_integer
+
+RTMIN: Final = 34
+RTMAX: Final = 64
+
+_NAMES: Final = dict(
+    enumerate(
+        (
+            "HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU "
+            "URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS"
+        ).split(),
+        1,
+    )
+)
+_NUMBERS: Final = {name: number for number, name in _NAMES.items()}
+
+
+def parse_signal(text: str) -> int:
+    """A signal by number or name, with or without SIG, real-time ones as RTMIN+n or RTMAX-n; raises Bad."""
+    try:
+        number = parse_integer(text, -(2**31), 2**31 - 1)
+    except Bad:
+        return _by_name(text)
+    if not 1 <= number <= RTMAX:
+        raise Bad(f"{text!r} is not the number of a signal")
+    return number
+
+
+def signal_name(number: int) -> str:
+    """The name without SIG; a number that has none as decimal digits."""
+    if RTMIN <= number <= RTMAX:
+        return f"RTMIN+{number - RTMIN}"
+    return _NAMES.get(number, str(number))
+
+
+def _by_name(text: str) -> int:
+    name = text.removeprefix("SIG")
+    if name in _NUMBERS:
+        return _NUMBERS[name]
+    for first, sign, start, span in (
+        ("RTMIN", "+", RTMIN, (0, RTMAX - RTMIN)),
+        ("RTMAX", "-", RTMAX, (RTMIN - RTMAX, 0)),
+    ):
+        rest = name.removeprefix(first)
+        if rest == name:
+            continue
+        if not rest:
+            return start
+        if rest[0] == sign:
+            return start + parse_integer(rest, *span)
+    raise Bad(f"{text!r} is not a signal")
