@@ -20,7 +20,7 @@ unit_from() { test -e "/lib/systemd/system/$1" || test -e "/usr/lib/systemd/syst
 
 case ${1:-} in
 venv)
-    "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null || missing=" python3-venv"
+    "$PYTHON" -c 'import ensurepip, venv; ensurepip.version()' 2>/dev/null || missing=" python3-venv"
     ;;
 test)
     command_from dbus-daemon dbus-daemon
