@@ -184,7 +184,7 @@ def play(demo: Demo) -> None:
         raise DemoFailed(f"cannot find the processes of the demo: only {[p.command for p in before]} carry its mark")
     print(f"{len(before)} processes belong to this run, says /proc:")
     for process in before:
-        print(f"  {process.pid:>7} {process.command}")
+        print(f"  {process.pid:>7} {process.command[:100]}")
     print(flush=True)
 
     asked = time.monotonic()
