@@ -21,9 +21,7 @@ _ANSWERS: dict[str, Callable[[Case], object]] = {
     "path_escape": lambda case: unit_name.path_escape(case["input"]),
     "path_unescape": lambda case: unit_name.path_unescape(case["input"]),
     "from_path": lambda case: unit_name.from_path(case["input"], case["suffix"]),
-    "from_path_instance": lambda case: unit_name.from_path_instance(
-        case["prefix"], case["input"], case["suffix"]
-    ),
+    "from_path_instance": lambda case: unit_name.from_path_instance(case["prefix"], case["input"], case["suffix"]),
     "to_path": lambda case: unit_name.to_path(case["input"]),
     "mangle": lambda case: unit_name.mangle(case["input"], case["suffix"], globs=case["allow_globs"]),
 }

@@ -3,6 +3,7 @@
 Bytes that are not UTF-8 travel in strings as lone surrogates U+DC80..U+DCFF (surrogateescape, PEP 383).
 """
 
+import re
 from typing import Final
 
 _SIMPLE: Final = {
@@ -20,6 +21,16 @@ _SIMPLE: Final = {
 }
 _HEXADECIMAL: Final = frozenset("0123456789abcdefABCDEF")
 _OCTAL: Final = frozenset("01234567")
+_UNCLEAN = re.compile(
+    "[\ud800-\udfff\ufdd0-\ufdef"
+    + "".join(chr(plane << 16 | last) for plane in range(17) for last in (0xFFFE, 0xFFFF))
+    + "]"
+)
+
+
+def is_clean(text: str) -> bool:
+    """False when the text holds lone surrogates, thus bytes that are not UTF-8, or non-characters."""
+    return text.isascii() or _UNCLEAN.search(text) is None
 
 
 def unescape_one(text: str, position: int) -> tuple[str, int] | None:
@@ -46,12 +57,7 @@ def unescape_one(text: str, position: int) -> tuple[str, int] | None:
 
 def valid_code_point(code: int) -> bool:
     """False for surrogates, non-characters and what lies beyond Unicode."""
-    return (
-        code < 0x110000
-        and code & 0xFFFFF800 != 0xD800
-        and not 0xFDD0 <= code <= 0xFDEF
-        and code & 0xFFFE != 0xFFFE
-    )
+    return code < 0x110000 and code & 0xFFFFF800 != 0xD800 and not 0xFDD0 <= code <= 0xFDEF and code & 0xFFFE != 0xFFFE
 
 
 def join_bytes(text: str) -> str:

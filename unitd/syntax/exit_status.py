@@ -2,7 +2,6 @@
 
 from typing import Final
 
-from .errors import Bad
 from .integers import parse_integer
 
 _NAMES: Final = {
@@ -16,37 +15,86 @@ _NAMES: Final = {
     7: "NOTRUNNING",
     **dict(
         enumerate(
-            (
-                "USAGE DATAERR NOINPUT NOUSER NOHOST UNAVAILABLE SOFTWARE OSERR OSFILE CANTCREAT IOERR TEMPFAIL "
-                "PROTOCOL NOPERM CONFIG"
-            ).split(),
+            [
+                "USAGE",
+                "DATAERR",
+                "NOINPUT",
+                "NOUSER",
+                "NOHOST",
+                "UNAVAILABLE",
+                "SOFTWARE",
+                "OSERR",
+                "OSFILE",
+                "CANTCREAT",
+                "IOERR",
+                "TEMPFAIL",
+                "PROTOCOL",
+                "NOPERM",
+                "CONFIG",
+            ],
             64,
         )
     ),
     **dict(
         enumerate(
-            (
-                "CHDIR NICE FDS EXEC MEMORY LIMITS OOM_ADJUST SIGNAL_MASK STDIN STDOUT CHROOT IOPRIO TIMERSLACK "
-                "SECUREBITS SETSCHEDULER CPUAFFINITY GROUP USER CAPABILITIES CGROUP SETSID CONFIRM STDERR"
-            ).split(),
+            [
+                "CHDIR",
+                "NICE",
+                "FDS",
+                "EXEC",
+                "MEMORY",
+                "LIMITS",
+                "OOM_ADJUST",
+                "SIGNAL_MASK",
+                "STDIN",
+                "STDOUT",
+                "CHROOT",
+                "IOPRIO",
+                "TIMERSLACK",
+                "SECUREBITS",
+                "SETSCHEDULER",
+                "CPUAFFINITY",
+                "GROUP",
+                "USER",
+                "CAPABILITIES",
+                "CGROUP",
+                "SETSID",
+                "CONFIRM",
+                "STDERR",
+            ],
             200,
         )
     ),
     **dict(
         enumerate(
-            (
-                "PAM NETWORK NAMESPACE NO_NEW_PRIVILEGES SECCOMP SELINUX_CONTEXT PERSONALITY APPARMOR_PROFILE "
-                "ADDRESS_FAMILIES RUNTIME_DIRECTORY"
-            ).split(),
+            [
+                "PAM",
+                "NETWORK",
+                "NAMESPACE",
+                "NO_NEW_PRIVILEGES",
+                "SECCOMP",
+                "SELINUX_CONTEXT",
+                "PERSONALITY",
+                "APPARMOR_PROFILE",
+                "ADDRESS_FAMILIES",
+                "RUNTIME_DIRECTORY",
+            ],
             224,
         )
     ),
     **dict(
         enumerate(
-            (
-                "CHOWN SMACK_PROCESS_LABEL KEYRING STATE_DIRECTORY CACHE_DIRECTORY LOGS_DIRECTORY "
-                "CONFIGURATION_DIRECTORY NUMA_POLICY CREDENTIALS"
-            ).split(),
+            [
+                "CHOWN",
+                "SMACK_PROCESS_LABEL",
+                "KEYRING",
+                "STATE_DIRECTORY",
+                "CACHE_DIRECTORY",
+                "LOGS_DIRECTORY",
+                "CONFIGURATION_DIRECTORY",
+                "NUMA_POLICY",
+                "CREDENTIALS",
+            ],
             235,
         )
     ),

@@ -7,9 +7,7 @@ from .errors import Bad
 
 UINT64: Final = 2**64 - 1
 
-_ANY_RADIX = re.compile(
-    r"[ \t\n\v\f\r]*([+-]?)(?:0[xX]([0-9a-fA-F]+)|0[bB]([01]+)|0o([0-7]+)|(0[0-7]*)|([1-9][0-9]*))"
-)
+_ANY_RADIX = re.compile(r"[ \t\n\v\f\r]*([+-]?)(?:0[xX]([0-9a-fA-F]+)|0[bB]([01]+)|0o([0-7]+)|(0[0-7]*)|([1-9][0-9]*))")
 _OCTAL = re.compile(r"[ \t\n\v\f\r]*([0-7]+)")
 _RADICES: Final = (16, 2, 8, 8, 10)
 _MOST_DIGITS: Final = 64
@@ -21,9 +19,7 @@ def parse_integer(text: str, low: int, high: int) -> int:
     if found is None:
         raise Bad(f"{text!r} is not a whole number")
     sign, *digits = found.groups()
-    number = next(
-        whole(written, radix) for written, radix in zip(digits, _RADICES, strict=True) if written is not None
-    )
+    number = next(whole(written, radix) for written, radix in zip(digits, _RADICES, strict=True) if written is not None)
     number = -number if sign == "-" else number
     if not low <= number <= high:
         raise Bad(f"{text!r} is not between {low} and {high}")

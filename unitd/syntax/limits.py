@@ -7,8 +7,25 @@ from .integers import UINT64, parse_integer
 from .sizes import parse_size_iec
 from .spans import INFINITY, SECOND, parse_span
 
-LIMITS: Final = "CPU FSIZE DATA STACK CORE RSS NOFILE AS NPROC MEMLOCK LOCKS SIGPENDING MSGQUEUE NICE RTPRIO RTTIME".split()
-_SIZES: Final = frozenset("FSIZE DATA STACK CORE RSS AS MEMLOCK MSGQUEUE".split())
+LIMITS: Final = [
+    "CPU",
+    "FSIZE",
+    "DATA",
+    "STACK",
+    "CORE",
+    "RSS",
+    "NOFILE",
+    "AS",
+    "NPROC",
+    "MEMLOCK",
+    "LOCKS",
+    "SIGPENDING",
+    "MSGQUEUE",
+    "NICE",
+    "RTPRIO",
+    "RTTIME",
+]
+_SIZES: Final = frozenset(["FSIZE", "DATA", "STACK", "CORE", "RSS", "AS", "MEMLOCK", "MSGQUEUE"])
 _NICE_LEVELS: Final = 20
 
 

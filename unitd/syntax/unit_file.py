@@ -9,16 +9,13 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from .escapes import is_clean
+
 LONGEST_LINE: Final = 1024 * 1024
 BLANKS: Final = " \t\n\r"
 BYTE_ORDER_MARK: Final = "\ufeff"
 
 _LINE_END = re.compile("\n\r?\0?|\r\n?\0?|\0")
-_NOT_UTF8 = re.compile(
-    "[\ud800-\udfff\ufdd0-\ufdef"
-    + "".join(chr(plane << 16 | last) for plane in range(17) for last in (0xFFFE, 0xFFFF))
-    + "]"
-)
 _UNSAFE_IN_HEADER = re.compile(r"[\x00-\x1f\x7f\"'\\]")
 
 
@@ -67,7 +64,7 @@ def parse(raw: bytes) -> Parsed:
         stripped = line.strip(BLANKS)
         if not stripped:
             continue
-        if suspect and _NOT_UTF8.search(stripped):
+        if suspect and not is_clean(stripped):
             raise Malformed(number, "not valid UTF-8")
         if stripped[0] == "[":
             section = _section_name(stripped, number)
@@ -89,7 +86,7 @@ def _decode(raw: bytes) -> tuple[str, bool]:
     if raw.isascii():
         return raw.decode("ascii"), False
     text = raw.decode("utf-8", "surrogateescape")
-    return text, _NOT_UTF8.search(text) is not None
+    return text, not is_clean(text)
 
 
 def _physical_lines(text: str) -> list[str]:
@@ -145,7 +142,5 @@ def _section_name(stripped: str, number: int) -> str:
         raise Malformed(number, f"the section header {stripped!r} has no closing bracket")
     name = stripped[1:-1]
     if _UNSAFE_IN_HEADER.search(name):
-        raise Malformed(
-            number, f"the section header {stripped!r} holds quotes, backslashes or control characters"
-        )
+        raise Malformed(number, f"the section header {stripped!r} holds quotes, backslashes or control characters")
     return name

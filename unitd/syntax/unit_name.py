@@ -229,9 +229,7 @@ def mangle(name: str, suffix: str = ".service", *, globs: bool = False) -> str:
     allowed = _GLOB if globs else _INSTANCE
     mangled = "".join(
         [
-            _MANGLED[byte]
-            if byte == 0x2F or (byte < 128 and allowed.fullmatch(chr(byte)))
-            else f"\\x{byte:02x}"
+            _MANGLED[byte] if byte == 0x2F or (byte < 128 and allowed.fullmatch(chr(byte))) else f"\\x{byte:02x}"
             for byte in name.encode("utf-8", "surrogateescape")
         ]
     )

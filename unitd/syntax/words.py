@@ -58,9 +58,7 @@ def split(text: str, flags: int = 0, separators: str = BLANKS) -> list[str]:
     return words
 
 
-def first_word(
-    text: str, position: int, flags: int = 0, separators: str = BLANKS
-) -> tuple[str | None, int | None]:
+def first_word(text: str, position: int, flags: int = 0, separators: str = BLANKS) -> tuple[str | None, int | None]:
     """The word at or after a position, and where the next one is looked for (None: the text is used up).
 
     The word is None when there is no further one. Raises Broken.
@@ -143,9 +141,9 @@ class _Cutter:
         if meant is not None:
             piece, self.position = meant
             self.pieces.append(piece)
-        elif not flags & (CUNESCAPE | UNESCAPE_SEPARATORS):
-            self.pieces.append(character)
-        elif flags & UNESCAPE_SEPARATORS and (character in self.separators or character == "\\"):
+        elif not flags & (CUNESCAPE | UNESCAPE_SEPARATORS) or (
+            flags & UNESCAPE_SEPARATORS and (character in self.separators or character == "\\")
+        ):
             self.pieces.append(character)
         elif flags & UNESCAPE_RELAX:
             self.pieces.append("\\" + character)
