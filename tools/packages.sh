@@ -61,14 +61,27 @@ command -v apt-get >/dev/null || {
     exit 1
 }
 
+log=$(mktemp)
 policy=/usr/sbin/policy-rc.d
+ours=
+finish() {
+    status=$?
+    [ $status = 0 ] || cat "$log" >&2
+    rm -f "$log"
+    [ -z "$ours" ] || $as_root rm -f $policy
+}
+trap finish EXIT
+trap 'exit 1' HUP INT TERM
 if [ ! -e $policy ]; then
-    trap '$as_root rm -f $policy' EXIT
-    trap 'exit 1' HUP INT TERM
+    ours=yes
     printf '#!/bin/sh\nexit 101\n' | $as_root tee $policy >/dev/null
     $as_root chmod 755 $policy
 fi
 echo "set-up: Debian packages by apt:$missing"
-$as_root apt-get update -q=2
+apt() {
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=120 -o Acquire::Retries=3 "$@" \
+        </dev/null >>"$log" 2>&1
+}
+apt update
 # shellcheck disable=SC2086 # a list of words
-$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q=2 --no-install-recommends $missing </dev/null >/dev/null
+apt install --yes --no-install-recommends $missing
