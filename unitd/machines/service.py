@@ -1,0 +1,440 @@
+"""The service machine: event in, new state and effects out.
+
+Every phase answers every event: what is not named here does nothing, on purpose, and is listed in SILENT of the
+tests. The rules are those of systemd.service(5) and what systemd 252 does; phases.py has the picture.
+"""
+
+from unitd.machines import starting, stopping
+from unitd.machines.phases import (
+    AutoRestart,
+    Commands,
+    Dead,
+    Exited,
+    Killing,
+    Process,
+    ReloadingByNotify,
+    Rung,
+    Running,
+    Service,
+    Stage,
+    Starting,
+)
+from unitd.machines.step import Ask, Limit, NameOwner, Order, Refuse, Reload, Reset, Start, Step, Stop
+from unitd.machines.turn import Context, Turn, running_command
+from unitd.model.effects import Level, UnwatchPidFile, WatchPidFile
+from unitd.model.events import (
+    CgroupEmpty,
+    Execed,
+    Exit,
+    How,
+    MainGuessed,
+    Notified,
+    PidFileRead,
+    ProcessExited,
+    Signalled,
+    SpawnFailed,
+    Spawned,
+    Tick,
+    UnitEvent,
+)
+from unitd.model.states import INFINITY, SECOND, Result
+
+SKIP_FROM, SKIP_TO = 1, 254
+"""An ExecCondition= that exits with these skips the start; 255 and signals fail it (systemd.service(5))."""
+
+
+def step(service: Service, event: UnitEvent | Order | Tick, context: Context, now: int) -> Step[Service]:
+    """What `event` makes of the service at `now` (us)."""
+    turn = Turn(service, context, now)
+    match event:
+        case Start():
+            if isinstance(service.phase, Dead | AutoRestart):
+                starting.start(turn)
+        case Stop(limit=limit):
+            turn.set(limit=min(limit, service.limit))
+            stopping.stop(turn)
+        case Reload():
+            starting.reload(turn)
+        case Reset():
+            if isinstance(service.phase, Dead):
+                turn.set(result=Result.SUCCESS)
+            turn.set(restarts=0)
+        case Limit(limit=limit):
+            _limit(turn, limit)
+        case Refuse(result=result):
+            turn.set(result=Result(result), phase=Dead())
+        case NameOwner(owned=owned, pid=pid):
+            _name_owner(turn, owned, pid)
+        case Spawned(serial=serial, pid=pid, birth=birth):
+            turn.spawned(serial, pid, birth)
+            stopping.resend(turn)
+        case Execed(serial=serial):
+            starting.execed(turn, serial)
+        case SpawnFailed():
+            _spawn_failed(turn, event)
+        case ProcessExited(pid=pid, exit=exit):
+            _exited(turn, pid, exit)
+        case CgroupEmpty():
+            _empty(turn)
+        case Notified(pid=pid, fields=fields):
+            _notified(turn, pid, dict(fields))
+        case PidFileRead(pid=pid, birth=birth, reason=reason):
+            _pid_file(turn, pid, birth, reason)
+        case MainGuessed(pid=pid, birth=birth):
+            if isinstance(service.phase, Starting) and service.phase.forked:
+                starting.main_found(turn, pid, birth)
+        case Tick():
+            if now >= deadline(service):
+                _expired(turn)
+        case Signalled():
+            if event.left:
+                turn.log(Level.WARNING, f"cannot signal all of {turn.name}: {', '.join(event.left)}")
+        case _:
+            pass
+    return Step(turn.service, tuple(turn.effects), tuple(turn.asks))
+
+
+def deadline(service: Service) -> int:
+    """The next instant at which the service does something by itself."""
+    own: int = getattr(service.phase, "deadline", INFINITY)
+    if service.watchdog and service.watchdog_at:
+        return min(own, service.watchdog_at + service.watchdog)
+    return own
+
+
+# --- time -------------------------------------------------------------------------------------------
+
+
+def _expired(turn: Turn) -> None:
+    phase = turn.service.phase
+    own: int = getattr(phase, "deadline", INFINITY)
+    if own > turn.now:
+        turn.log(Level.WARNING, f"{turn.name} gave no sign of life for {turn.service.watchdog / SECOND:g} s (watchdog)")
+        stopping.signal(turn, Rung.ABORT, Result.WATCHDOG)
+        return
+    match phase:
+        case Commands(stage=Stage.RELOAD):
+            turn.log(Level.WARNING, f"{turn.name} did not reload in time")
+            _reload_failed(turn)
+        case Commands(stage=Stage.STOP):
+            turn.log(Level.WARNING, f"ExecStop= of {turn.name} did not end in time")
+            starting.abandon(turn, turn.conf.stop_failure)
+        case Commands(stage=Stage.STOP_POST):
+            turn.log(Level.WARNING, f"ExecStopPost= of {turn.name} did not end in time")
+            stopping.signal(turn, Rung.FINAL_TERM, Result.TIMEOUT)
+        case Commands() | Starting():
+            starting.expired(turn)
+        case Running():
+            turn.log(Level.WARNING, f"{turn.name} ran longer than RuntimeMaxSec= allows")
+            stopping.run_stop(turn, Result.TIMEOUT)
+        case ReloadingByNotify():
+            turn.set(said="")
+            turn.set(reload_result=Result.TIMEOUT)
+            starting.enter_running(turn, Result.SUCCESS)
+        case Killing(rung=rung):
+            stopping.expired(turn, rung)
+        case AutoRestart():
+            starting.restart_due(turn)
+            turn.asks.append(Ask.RESTART)
+        case Dead() | Exited():
+            pass
+
+
+def _reload_failed(turn: Turn) -> None:
+    """The reload command hangs: it alone is ended, the service goes on."""
+    control = turn.service.control
+    if control is not None and control.pid:
+        turn.add(stopping.Kill(turn.name, stopping.SIGKILL, stopping.Scope.NAMED, (control.pid,)))
+    turn.set(reload_result=Result.TIMEOUT)
+    starting.enter_running(turn, Result.SUCCESS)
+
+
+def _limit(turn: Turn, limit: int) -> None:
+    """A shutdown's cap: present and future deadlines of the stop are clamped."""
+    turn.set(limit=min(limit, turn.service.limit))
+    phase = turn.service.phase
+    if isinstance(phase, Killing):
+        turn.set(phase=Killing(phase.rung, min(phase.deadline, limit)))
+    elif isinstance(phase, Commands) and phase.stage in (Stage.STOP, Stage.STOP_POST):
+        turn.set(phase=Commands(phase.stage, phase.index, min(phase.deadline, limit)))
+
+
+# --- processes ----------------------------------------------------------------------------------------
+
+
+def _spawn_failed(turn: Turn, event: SpawnFailed) -> None:
+    """No program runs: as if the process had ended with the exit status of the stage that failed."""
+    main, control = turn.service.main, turn.service.control
+    if main is not None and main.serial == event.serial:
+        command = turn.commands(Stage.START)[getattr(turn.service.phase, "index", 0)]
+        exit = turn.fault(event, "ExecStart", command.path)
+        _main_gone(turn, exit)
+    elif control is not None and control.serial == event.serial:
+        setting, _, found = running_command(turn)
+        exit = turn.fault(event, setting, found.path if found else "")
+        _control_gone(turn, exit)
+    else:
+        return
+    fault = turn.service.fault
+    if fault is not None:
+        detail = f" ({fault.detail})" if fault.detail else ""
+        turn.log(Level.ERR, f"cannot run {fault.path} for {fault.setting}= of {turn.name}: {fault.stage}{detail}")
+
+
+def _exited(turn: Turn, pid: int, exit: Exit) -> None:
+    """One of the unit's processes ended; those that are neither main nor control do not matter here."""
+    main, control = turn.service.main, turn.service.control
+    if main is not None and main.pid == pid:
+        _main_gone(turn, exit)
+    elif control is not None and control.pid == pid:
+        _control_gone(turn, exit)
+    else:
+        return
+
+
+def _main_gone(turn: Turn, exit: Exit) -> None:
+    service, conf = turn.service, turn.conf
+    main = service.main
+    assert main is not None
+    index = service.phase.index if isinstance(service.phase, Starting) else 0
+    commands = turn.commands(Stage.START)
+    ignore = index < len(commands) and commands[index].ignore_failure
+    result = Result.SUCCESS if ignore else turn.verdict(exit, daemon=not conf.oneshot)
+    run = turn.service.last_main
+    starting.forget_if_stable(turn)
+    turn.set(main=None, last_main=type(run)(main.pid, run.started, turn.now, exit))
+    if conf.type != "forking":
+        turn.record("ExecStart", index, exited=turn.now, exit=exit)
+    if result is not Result.SUCCESS:
+        turn.log(Level.NOTICE, f"main process of {turn.name} {words(exit)}")
+    if conf.type == "forking" and conf.pid_file and isinstance(service.phase, Running | ReloadingByNotify):
+        # A daemon that replaces itself writes its new pid before the old process ends.
+        turn.add(WatchPidFile(turn.name, conf.pid_file))
+        return
+    if conf.exit_type == "cgroup" and service.populated and isinstance(service.phase, Running):
+        return
+    _after_main(turn, result)
+
+
+def _after_main(turn: Turn, result: Result) -> None:
+    """The main process is gone, and that counts."""
+    conf = turn.conf
+    match turn.service.phase:
+        case Starting(index=index) if conf.oneshot:
+            if result is not Result.SUCCESS:
+                stopping.signal(turn, Rung.TERM, result)
+            elif index + 1 < len(turn.commands(Stage.START)):
+                turn.set(phase=Starting(turn.service.phase.deadline, index + 1))
+                turn.spawn(Stage.START, index + 1, starting.Role.MAIN)
+            else:
+                starting.run_start_post(turn)
+        case Starting() if conf.type in ("notify", "dbus"):
+            if result is not Result.SUCCESS:
+                stopping.signal(turn, Rung.TERM, result)
+            elif not conf.remain or conf.notify_access == "main" or conf.type == "dbus":
+                turn.log(Level.ERR, f"{turn.name} ended before it was ready")
+                stopping.signal(turn, Rung.TERM, Result.PROTOCOL)
+        case Starting() | Running() | ReloadingByNotify():
+            starting.enter_running(turn, result)
+        case Commands(stage=Stage.START_PRE | Stage.CONDITION):
+            pass
+        case Commands(stage=Stage.STOP | Stage.STOP_POST):
+            # Its death is what the command is for; only a failure is worth remembering.
+            turn.fail(result)
+        case Commands():
+            turn.fail(result)
+        case Killing():
+            turn.fail(result)
+            stopping.settle(turn)
+        case Dead() | Exited() | AutoRestart():
+            pass
+
+
+def _control_gone(turn: Turn, exit: Exit) -> None:
+    service = turn.service
+    setting, index, command = running_command(turn)
+    turn.set(control=None)
+    if isinstance(service.phase, Killing):
+        result = turn.verdict(exit, daemon=True)
+        turn.fail(result)
+        stopping.settle(turn)
+        return
+    turn.record(setting, index, exited=turn.now, exit=exit)
+    if isinstance(service.phase, Commands) and service.phase.stage is Stage.CONDITION:
+        _condition_gone(turn, service.phase, exit)
+        return
+    result = turn.verdict(exit, daemon=False)
+    if result is not Result.SUCCESS:
+        turn.log(Level.NOTICE, f"{setting}= of {turn.name} {words(exit)}")
+        if command is not None and command.ignore_failure:
+            result = Result.SUCCESS
+    match service.phase:
+        case Commands(stage=stage, index=index, deadline=limit):
+            if result is not Result.SUCCESS or not turn.run_stage(stage, index + 1, limit):
+                _stage_done(turn, stage, result)
+        case Starting() if result is Result.SUCCESS:
+            starting.forked(turn)
+        case Starting():
+            stopping.signal(turn, Rung.TERM, result)
+        case _:
+            pass
+
+
+def _condition_gone(turn: Turn, phase: Commands, exit: Exit) -> None:
+    if exit.how is How.EXITED and exit.status == 0:
+        if not turn.run_stage(Stage.CONDITION, phase.index + 1, phase.deadline):
+            starting.run_start_pre(turn)
+    elif exit.how is How.EXITED and SKIP_FROM <= exit.status <= SKIP_TO:
+        stopping.signal(turn, Rung.TERM, Result.EXEC_CONDITION)
+    else:
+        stopping.signal(turn, Rung.TERM, turn.verdict(exit, daemon=False))
+
+
+def _stage_done(turn: Turn, stage: Stage, result: Result) -> None:
+    """The last command of the stage ended, or one failed."""
+    good = result is Result.SUCCESS
+    match stage:
+        case Stage.START_PRE if good:
+            starting.run_start(turn)
+        case Stage.START_POST if good:
+            starting.enter_running(turn, Result.SUCCESS)
+        case Stage.RELOAD:
+            starting.reloaded(turn, result)
+        case Stage.STOP:
+            stopping.signal(turn, Rung.TERM, result)
+        case Stage.STOP_POST:
+            stopping.signal(turn, Rung.FINAL_TERM, result)
+        case _:
+            stopping.signal(turn, Rung.TERM, result)
+
+
+def _empty(turn: Turn) -> None:
+    """No process is left in the cgroup."""
+    service, conf = turn.service, turn.conf
+    turn.set(populated=any(p is not None and not p.pid for p in (service.main, service.control)))
+    match service.phase:
+        case Killing():
+            stopping.settle(turn)
+        case Starting(forked=True) if conf.pid_file:
+            turn.log(Level.ERR, f"{turn.name} ended before it wrote its PIDFile={conf.pid_file}")
+            turn.add(UnwatchPidFile(turn.name, conf.pid_file))
+            stopping.signal(turn, Rung.TERM, Result.PROTOCOL)
+        case Running() if service.main is None:
+            starting.enter_running(turn, Result.SUCCESS)
+        case _:
+            pass
+
+
+# --- what the service says of itself --------------------------------------------------------------------
+
+
+def _pid_file(turn: Turn, pid: int, birth: int, reason: str) -> None:
+    service, conf = turn.service, turn.conf
+    if pid:
+        turn.add(UnwatchPidFile(turn.name, conf.pid_file))
+        if isinstance(service.phase, Starting | Running | ReloadingByNotify | Commands):
+            starting.main_found(turn, pid, birth)
+        return
+    match service.phase:
+        case Starting(forked=True):
+            turn.log(Level.DEBUG, f"{turn.name} has no main process yet: {reason}")
+        case Running() | ReloadingByNotify():
+            turn.add(UnwatchPidFile(turn.name, conf.pid_file))
+            if service.main is None and service.last_main.exit is not None:
+                _after_main(turn, turn.verdict(service.last_main.exit, daemon=True))
+        case _:
+            turn.add(UnwatchPidFile(turn.name, conf.pid_file))
+
+
+def _name_owner(turn: Turn, owned: bool, pid: int) -> None:
+    turn.set(bus_name_owned=owned)
+    if turn.conf.type != "dbus":
+        return
+    if owned:
+        starting.ready(turn)
+    elif isinstance(turn.service.phase, Running | ReloadingByNotify):
+        # The service let go of its name: it is not what it was started for any more.
+        starting.enter_running(turn, Result.SUCCESS)
+
+
+def _may_speak(turn: Turn, pid: int) -> bool:
+    """NotifyAccess=."""
+    service = turn.service
+    known = {p.pid for p in (service.main, service.control) if p is not None}
+    match turn.conf.notify_access:
+        case "all":
+            return True
+        case "main":
+            return service.main is not None and service.main.pid == pid
+        case "exec":
+            return pid in known
+        case _:
+            return False
+
+
+def _notified(turn: Turn, pid: int, fields: dict[str, str]) -> None:
+    service = turn.service
+    if not _may_speak(turn, pid):
+        turn.log(Level.WARNING, f"{turn.name}: notification from pid {pid} not accepted (NotifyAccess=)")
+        return
+    if fields.get("MAINPID", "").isdigit() and not isinstance(service.phase, Dead | AutoRestart | Killing):
+        new = int(fields["MAINPID"])
+        if new > 1 and (service.main is None or service.main.pid != new):
+            turn.set(main=Process(service.serial + 1, new, execed=True, started=turn.now), serial=service.serial + 1)
+    if "STATUS" in fields:
+        turn.set(status_text=fields["STATUS"])
+    if fields.get("ERRNO", "").isdigit():
+        turn.set(status_errno=int(fields["ERRNO"]))
+    if fields.get("RELOADING") == "1":
+        turn.set(said="reloading")
+        if isinstance(turn.service.phase, Running):
+            starting.enter_reload_by_notify(turn)
+    if fields.get("READY") == "1":
+        turn.set(said="ready")
+        if isinstance(turn.service.phase, ReloadingByNotify):
+            starting.enter_running(turn, Result.SUCCESS)
+        elif turn.conf.type in ("notify", "notify-reload"):
+            starting.ready(turn)
+    if fields.get("STOPPING") == "1":
+        turn.set(said="stopping")
+        if isinstance(turn.service.phase, Running):
+            starting.stopping_by_itself(turn)
+    _watchdog(turn, fields)
+    _extend(turn, fields.get("EXTEND_TIMEOUT_USEC", ""))
+
+
+def _watchdog(turn: Turn, fields: dict[str, str]) -> None:
+    span = fields.get("WATCHDOG_USEC", "")
+    if span.isdigit():
+        turn.set(watchdog=int(span), watchdog_at=turn.now if turn.service.watchdog_at else 0)
+    word = fields.get("WATCHDOG")
+    if word == "1" and turn.service.watchdog_at:
+        turn.set(watchdog_at=turn.now)
+    elif word == "trigger" and turn.service.watchdog:
+        stopping.signal(turn, Rung.ABORT, Result.WATCHDOG)
+
+
+def _extend(turn: Turn, span: str) -> None:
+    """EXTEND_TIMEOUT_USEC=: the deadline moves, but not beyond a shutdown's limit."""
+    phase = turn.service.phase
+    if not span.isdigit() or isinstance(phase, Dead | Exited | AutoRestart):
+        return
+    until = max(phase.deadline, min(turn.now + int(span), turn.service.limit))
+    match phase:
+        case Commands(stage=stage, index=index):
+            turn.set(phase=Commands(stage, index, until))
+        case Starting(index=index, forked=forked):
+            turn.set(phase=Starting(until, index, forked))
+        case Killing(rung=rung):
+            turn.set(phase=Killing(rung, until))
+        case Running() | ReloadingByNotify():
+            pass
+
+
+def words(exit: Exit) -> str:
+    """How a process ended, for people."""
+    if exit.how is How.EXITED:
+        return f"exited with status {exit.status}"
+    core = " and dumped core" if exit.how is How.DUMPED else ""
+    return f"was ended by signal {exit.status}{core}"
+

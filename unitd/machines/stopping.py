@@ -1,0 +1,172 @@
+"""How a service ends: ExecStop=, the kill ladder, ExecStopPost=, the ladder once more, rest (systemd.kill(5)).
+
+The ladder's invariant: a rung is left only when those it asked to go are gone, or its deadline has passed; the
+deadline never lies beyond the limit that a shutdown sets.
+"""
+
+from unitd.machines import restarting
+from unitd.machines.phases import AutoRestart, Commands, Dead, Killing, Rung, Stage, Starting
+from unitd.machines.turn import Turn
+from unitd.model.effects import Kill, Level, Release, Scope, UnwatchPidFile
+from unitd.model.states import Result
+
+SIGKILL = 9
+SIGHUP = 1
+SIGCONT = 18
+
+
+def stop(turn: Turn) -> None:
+    """A stop was asked for; nothing restarts the service by itself from here on."""
+    turn.set(no_restart=True)
+    match turn.service.phase:
+        case Dead() | Killing():
+            pass
+        case Commands(stage=Stage.STOP | Stage.STOP_POST):
+            pass
+        case AutoRestart():
+            turn.set(phase=Dead())
+        case Commands() | Starting():
+            signal(turn, Rung.TERM, Result.SUCCESS)
+        case _:
+            run_stop(turn, Result.SUCCESS)
+
+
+def run_stop(turn: Turn, result: Result) -> None:
+    """ExecStop=, then the ladder."""
+    turn.fail(result)
+    turn.set(control=None, watchdog_at=0)
+    if not turn.run_stage(Stage.STOP, 0, turn.stop_deadline(turn.conf.stop_timeout)):
+        signal(turn, Rung.TERM, Result.SUCCESS)
+
+
+def signal(turn: Turn, rung: Rung, result: Result) -> None:
+    """Step on a rung of the ladder; when nobody has to be waited for, go on at once."""
+    turn.fail(result)
+    turn.set(watchdog_at=0)
+    waits = _send(turn, rung)
+    if waits:
+        span = turn.conf.abort_timeout if rung is Rung.ABORT else turn.conf.stop_timeout
+        turn.set(phase=Killing(rung, turn.stop_deadline(span)))
+    else:
+        turn.set(phase=Killing(rung, turn.now))
+        _next(turn, rung)
+
+
+def resend(turn: Turn) -> None:
+    """A process came into being after the signal of the present rung was sent: it gets its own."""
+    if isinstance(turn.service.phase, Killing):
+        _send(turn, turn.service.phase.rung)
+
+
+def _send(turn: Turn, rung: Rung) -> bool:
+    """Signal whom KillMode= means; whether somebody has to be waited for."""
+    service, kill = turn.service, turn.conf.kill
+    named = tuple(p.pid for p in (service.control, service.main) if p is not None and p.pid)
+    everybody = kill.mode == "control-group" or (kill.mode == "mixed" and rung.is_kill)
+    if kill.mode == "none" or gone(turn, everybody=everybody):
+        return False
+    number = {
+        Rung.ABORT: kill.watchdog_signal,
+        Rung.TERM: kill.signal,
+        Rung.FINAL_TERM: kill.signal,
+    }.get(rung, kill.final_signal)
+    if everybody or named:
+        turn.add(
+            Kill(
+                unit=turn.name,
+                signal=number,
+                scope=Scope.ALL if everybody else Scope.NAMED,
+                pids=named,
+                cont=number not in (SIGKILL, SIGCONT),
+                hup=kill.send_sighup and not rung.is_kill and number != SIGHUP,
+                sure=everybody and rung.is_kill and number == SIGKILL,
+            )
+        )
+    return True
+
+
+def gone(turn: Turn, *, everybody: bool) -> bool:
+    """Whether main and control process are gone, and with `everybody` the rest of the cgroup too."""
+    service = turn.service
+    if service.main is not None or service.control is not None:
+        return False
+    return not (everybody and service.populated)
+
+
+def settle(turn: Turn) -> None:
+    """Somebody left: go on when the rung has nobody to wait for any more."""
+    phase = turn.service.phase
+    if isinstance(phase, Killing):
+        mode = turn.conf.kill.mode
+        if gone(turn, everybody=mode == "control-group" or (mode == "mixed" and phase.rung.is_kill)):
+            _next(turn, phase.rung)
+
+
+def _next(turn: Turn, rung: Rung) -> None:
+    """The rung's people are gone (or are not to be waited for)."""
+    if rung is Rung.FINAL_KILL:
+        rest(turn, Result.SUCCESS)
+    elif turn.conf.kill.mode == "mixed" and not rung.is_kill and turn.service.populated:
+        # The main process obeyed; the others are not asked, they are ended (systemd.kill(5), mixed).
+        if turn.conf.kill.send_sigkill:
+            signal(turn, Rung.FINAL_KILL if rung.is_final else Rung.KILL, Result.SUCCESS)
+        else:
+            _after(turn, rung)
+    else:
+        _after(turn, rung)
+
+
+def _after(turn: Turn, rung: Rung) -> None:
+    if rung.is_final:
+        rest(turn, Result.SUCCESS)
+    else:
+        run_stop_post(turn, Result.SUCCESS)
+
+
+def expired(turn: Turn, rung: Rung) -> None:
+    """The rung's deadline has passed and somebody is still there."""
+    match rung:
+        case Rung.ABORT | Rung.TERM | Rung.FINAL_TERM:
+            what = "the stop signal"
+            if turn.conf.kill.send_sigkill:
+                turn.log(Level.WARNING, f"{turn.name} did not end in time after {what}: killing it")
+                signal(turn, Rung.FINAL_KILL if rung.is_final else Rung.KILL, Result.TIMEOUT)
+            else:
+                turn.log(Level.WARNING, f"{turn.name} did not end in time after {what}; SendSIGKILL=no spares it")
+                turn.fail(Result.TIMEOUT)
+                turn.set(main=None, control=None)
+                _after(turn, rung)
+        case Rung.KILL | Rung.FINAL_KILL:
+            turn.log(Level.ERR, f"cannot stop all of {turn.name}: processes are left after SIGKILL")
+            turn.fail(Result.TIMEOUT)
+            turn.set(main=None, control=None)
+            _after(turn, rung)
+
+
+def run_stop_post(turn: Turn, result: Result) -> None:
+    """ExecStopPost=, then whatever is left is ended."""
+    turn.fail(result)
+    turn.set(control=None)
+    if not turn.run_stage(Stage.STOP_POST, 0, turn.stop_deadline(turn.conf.stop_timeout)):
+        signal(turn, Rung.FINAL_TERM, Result.SUCCESS)
+
+
+def rest(turn: Turn, result: Result) -> None:
+    """Everything is over: fail or not, and start again or not."""
+    turn.fail(result)
+    service, conf = turn.service, turn.conf
+    again = restarting.wanted(conf, service)
+    turn.set(
+        phase=AutoRestart(restarting.due(conf, service, turn.now)) if again else Dead(),
+        main=None,
+        control=None,
+        bus_name_owned=False,
+        said="",
+        forget_restarts=not again,
+        no_restart=False,
+        watchdog_at=0,
+    )
+    if conf.pid_file:
+        turn.add(UnwatchPidFile(turn.name, conf.pid_file, remove=True))
+    keep = again and not conf.volatile_on_restart
+    turn.add(Release(turn.name, () if keep else conf.volatile))

@@ -1,0 +1,131 @@
+"""One turn of a service's machine: the state while it changes, and the effects gathered on the way.
+
+Everything that starts a process or sends a signal for a service goes through here; phases are left and entered by
+starting, stopping and service.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from unitd.machines import execution
+from unitd.machines.conf import ServiceConf, later
+from unitd.machines.phases import SETTING_OF, Commands, Process, Run, Service, SpawnFault, Stage, role_of
+from unitd.machines.step import Ask
+from unitd.model.effects import Effect, Level, Log, Spawn
+from unitd.model.events import Exit, How, SpawnFailed
+from unitd.model.exec_plan import Role
+from unitd.model.states import Result
+from unitd.syntax.command import Command
+from unitd.syntax.exit_status import number_of
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a service needs to know beside its own state. `cgroup` is relative to the daemon's sub-tree."""
+
+    conf: ServiceConf
+    cgroup: str
+    invocation: str
+    sockets: tuple[str, ...] = ()
+
+
+class Turn:
+    def __init__(self, service: Service, context: Context, now: int) -> None:
+        self.service = service
+        self.context = context
+        self.conf = context.conf
+        self.now = now
+        self.effects: list[Effect] = []
+        self.asks: list[Ask] = []
+
+    @property
+    def name(self) -> str:
+        return self.conf.unit.name
+
+    def set(self, **changes: Any) -> None:
+        """Replace fields of the service."""
+        self.service = replace(self.service, **changes)
+
+    def add(self, effect: Effect) -> None:
+        self.effects.append(effect)
+
+    def log(self, level: Level, text: str) -> None:
+        self.effects.append(Log(level, text, self.name))
+
+    def fail(self, result: Result) -> None:
+        """The first failure is the service's result."""
+        if self.service.result is Result.SUCCESS and result is not Result.SUCCESS:
+            self.set(result=result)
+
+    def stop_deadline(self, span: int) -> int:
+        """The instant `span` from now, but not beyond a shutdown's limit."""
+        return min(later(self.now, span), self.service.limit)
+
+    # --- processes ----------------------------------------------------------------------------------
+
+    def commands(self, stage: Stage) -> tuple[Command, ...]:
+        return self.conf.commands.get(stage, ())
+
+    def spawn(self, stage: Stage, index: int, role: Role) -> None:
+        """Ask for a process that runs command `index` of `stage`."""
+        serial = self.service.serial + 1
+        plan = execution.plan(self.context, self.service, stage, index, role, serial)
+        process = Process(serial, started=self.now)
+        runs = {**self.service.runs, (SETTING_OF[stage], index): Run(started=self.now)}
+        if role is Role.MAIN:
+            self.set(serial=serial, main=process, runs=runs, last_main=Run(started=self.now), fault=None)
+        else:
+            self.set(serial=serial, control=process, runs=runs)
+        self.add(Spawn(plan))
+
+    def run_stage(self, stage: Stage, index: int, deadline: int) -> bool:
+        """Run command `index` of `stage` as control process and wait for it; False: there is no such command."""
+        if index >= len(self.commands(stage)):
+            return False
+        self.spawn(stage, index, Role.CONTROL)
+        self.set(phase=Commands(stage, index, deadline))
+        return True
+
+    def spawned(self, serial: int, pid: int, birth: int) -> None:
+        """The kernel made the process."""
+        self.set(populated=True)
+        for name in ("main", "control"):
+            process: Process | None = getattr(self.service, name)
+            if process is not None and process.serial == serial:
+                self.set(**{name: replace(process, pid=pid, birth=birth)})
+                if name == "main":
+                    self.set(last_main=replace(self.service.last_main, pid=pid))
+                    self.record("ExecStart", getattr(self.service.phase, "index", 0), pid=pid)
+                elif isinstance(self.service.phase, Commands):
+                    self.record(SETTING_OF[self.service.phase.stage], self.service.phase.index, pid=pid)
+                else:
+                    self.record("ExecStart", 0, pid=pid)
+
+    def record(self, setting: str, index: int, **changes: Any) -> None:
+        """Note something about a run of a command."""
+        run = self.service.runs.get((setting, index), Run())
+        self.set(runs={**self.service.runs, (setting, index): replace(run, **changes)})
+
+    def fault(self, event: SpawnFailed, setting: str, path: str) -> Exit:
+        """Note why no program ran; the exit status that stands for it (systemd.exec(5), "Process Exit Codes")."""
+        self.set(fault=SpawnFault(setting, path, event.stage, event.errno, event.detail))
+        return Exit(How.EXITED, number_of(event.stage.upper()) or 1)
+
+    def verdict(self, exit: Exit, *, daemon: bool) -> Result:
+        """What an exit means for the service."""
+        if self.conf.clean(exit, daemon=daemon):
+            return Result.SUCCESS
+        return {How.EXITED: Result.EXIT_CODE, How.KILLED: Result.SIGNAL, How.DUMPED: Result.CORE_DUMP}[exit.how]
+
+
+def running_command(turn: Turn) -> tuple[str, int, Command | None]:
+    """The setting, index and command that the control process runs now."""
+    phase = turn.service.phase
+    if isinstance(phase, Commands):
+        commands = turn.commands(phase.stage)
+        return SETTING_OF[phase.stage], phase.index, commands[phase.index] if phase.index < len(commands) else None
+    commands = turn.commands(Stage.START)
+    return "ExecStart", 0, commands[0] if commands else None
+
+
+__all__ = ["Context", "Turn", "role_of", "running_command"]
