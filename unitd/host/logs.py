@@ -199,7 +199,7 @@ class Logs:
     def _resume(self) -> None:
         """Those who waited longest are read again, as many as one turn can bear."""
         self._resuming = None
-        self._schedule()
+        self._loop.call_soon(self._schedule)
         for _ in range(min(len(self._waiting), _TURN // _CHUNK)):
             self._watch(self._waiting.popleft())
 
