@@ -1,4 +1,4 @@
-"""Addresses that sockets listen on: paths, abstract names, ports, IP addresses with ports, vsock (systemd.socket(5))."""
+"""Addresses that sockets listen on: paths, abstract names, ports, IP addresses, vsock (systemd.socket(5))."""
 
 import ipaddress
 import re
@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from .errors import Bad
-from .integers import parse_integer
+from .escapes import escape_all
+from .integers import parse_integer, parse_unsigned
 
 LONGEST_UNIX_PATH: Final = 107
 ANY_CID: Final = 2**32 - 1
 
 _ANY_IPV6: Final = "::"
-_IP = re.compile(r"(?:\[([^\[\]]*)\]|([^\[\]:]*)):([^:%]*)(?:%(.*))?", re.DOTALL)
+_IP = re.compile(r"(?:\[([^\[\]]*)\]|([^\[\]:]*)):([^:%]*)(?:%([^/:%\s]{1,15}))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class ListenAddress:
     def __str__(self) -> str:
         match self.family:
             case "unix":
-                return self.host
+                return escape_all(self.host)
             case "inet":
                 return f"{self.host}:{self.port}"
             case "inet6":
@@ -64,8 +65,8 @@ def _vsock(text: str) -> ListenAddress:
     cid, colon, port = text.removeprefix("vsock:").partition(":")
     if not colon:
         raise Bad(f"{text!r} has no port")
-    number = parse_integer(cid, 0, ANY_CID) if cid else ANY_CID
-    return ListenAddress("vsock", "" if number == ANY_CID else str(number), parse_integer(port, 0, ANY_CID))
+    number = parse_unsigned(cid, ANY_CID) if cid else ANY_CID
+    return ListenAddress("vsock", "" if number == ANY_CID else str(number), parse_unsigned(port, ANY_CID))
 
 
 def _internet(text: str) -> ListenAddress:

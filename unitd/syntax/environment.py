@@ -21,7 +21,7 @@ _QUOTED = re.compile(r"[ \t]*(?:'([^']*)(?:'|\Z)|\"((?:[^\"\\]|\\(?:.|\Z))*)(?:\
 _UNQUOTED = re.compile(r"[ \t]*((?:[ \t]*(?:[^ \t\\\n\r]|\\(?:.|\Z)))*)[ \t]*", re.DOTALL)
 _ESCAPE = re.compile(r"\\(.?)", re.DOTALL)
 
-_REFERENCE = re.compile(r"\$(?:\$|\{([^}:]*)\})|\$\{[^}:]*:|\$[^${]|\$", re.DOTALL)
+_REFERENCE = re.compile(r"\$(?:\$|\{([^}:]*)\})|\$\{[^}:]*:?|\$[^${]|\$", re.DOTALL)
 
 
 def load(text: str) -> list[str]:

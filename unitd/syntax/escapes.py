@@ -19,6 +19,10 @@ _SIMPLE: Final = {
     "'": "'",
     "s": " ",
 }
+_LETTERS: Final = {meant: "\\" + letter for letter, meant in _SIMPLE.items() if meant != " "}
+_SHOWN: Final = tuple(
+    _LETTERS.get(chr(byte), chr(byte) if 32 <= byte < 127 else f"\\{byte:03o}") for byte in range(256)
+)
 _HEXADECIMAL: Final = frozenset("0123456789abcdefABCDEF")
 _OCTAL: Final = frozenset("01234567")
 _UNCLEAN = re.compile(
@@ -58,6 +62,11 @@ def unescape_one(text: str, position: int) -> tuple[str, int] | None:
 def valid_code_point(code: int) -> bool:
     """False for surrogates, non-characters and what lies beyond Unicode."""
     return code < 0x110000 and code & 0xFFFFF800 != 0xD800 and not 0xFDD0 <= code <= 0xFDEF and code & 0xFFFE != 0xFFFE
+
+
+def escape_all(text: str) -> str:
+    """The text with quotes, backslashes, control characters and all bytes beyond ASCII escaped as in C."""
+    return "".join([_SHOWN[byte] for byte in text.encode("utf-8", "surrogateescape")])
 
 
 def join_bytes(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from .integers import parse_integer
+from .integers import parse_unsigned
 
 _NAMES: Final = {
     0: "SUCCESS",
@@ -75,7 +75,7 @@ _NAMES: Final = {
                 "SECCOMP",
                 "SELINUX_CONTEXT",
                 "PERSONALITY",
-                "APPARMOR_PROFILE",
+                "APPARMOR",
                 "ADDRESS_FAMILIES",
                 "RUNTIME_DIRECTORY",
             ],
@@ -98,7 +98,7 @@ _NAMES: Final = {
             235,
         )
     ),
-    245: "BPF",
+    244: "BPF",
     255: "EXCEPTION",
 }
 _NUMBERS: Final = {name: number for number, name in _NAMES.items()}
@@ -107,7 +107,7 @@ _NUMBERS: Final = {name: number for number, name in _NAMES.items()}
 def parse_exit_status(text: str) -> int:
     """An exit status by name, or by number from 0 to 255; raises Bad."""
     number = _NUMBERS.get(text)
-    return parse_integer(text, 0, 255) if number is None else number
+    return parse_unsigned(text, 255) if number is None else number
 
 
 def exit_status_name(number: int) -> str | None:

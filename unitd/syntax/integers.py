@@ -6,24 +6,34 @@ from typing import Final
 from .errors import Bad
 
 UINT64: Final = 2**64 - 1
+BLANKS: Final = " \t\n\r"
 
-_ANY_RADIX = re.compile(r"[ \t\n\v\f\r]*([+-]?)(?:0[xX]([0-9a-fA-F]+)|0[bB]([01]+)|0o([0-7]+)|(0[0-7]*)|([1-9][0-9]*))")
-_OCTAL = re.compile(r"[ \t\n\v\f\r]*([0-7]+)")
-_RADICES: Final = (16, 2, 8, 8, 10)
+_BLANK = r"[ \t\n\v\f\r]*"
+_PLAIN = re.compile(_BLANK + r"([+-]?)(?:0[xX]([0-9a-fA-F]+)|(0[0-7]*)|([1-9][0-9]*))")
+_PREFIXED = re.compile(rf"0(?:[bB]{_BLANK}([+-]?)([01]+)|[oO]{_BLANK}([+-]?)([0-7]+))")
+_OCTAL = re.compile(_BLANK + r"([0-7]+)")
 _MOST_DIGITS: Final = 64
 
 
 def parse_integer(text: str, low: int, high: int) -> int:
     """An integer between two bounds, both allowed; raises Bad."""
-    found = _ANY_RADIX.fullmatch(text)
-    if found is None:
+    if found := _PLAIN.fullmatch(text):
+        sign, hexadecimal, octal, decimal = found.groups()
+        number = whole(hexadecimal, 16) if hexadecimal else whole(octal, 8) if octal else whole(decimal)
+    elif found := _PREFIXED.fullmatch(text):
+        number = whole(found[2], 2) if found[2] else whole(found[4], 8)
+        sign = found[1] or found[3]
+    else:
         raise Bad(f"{text!r} is not a whole number")
-    sign, *digits = found.groups()
-    number = next(whole(written, radix) for written, radix in zip(digits, _RADICES, strict=True) if written is not None)
     number = -number if sign == "-" else number
     if not low <= number <= high:
         raise Bad(f"{text!r} is not between {low} and {high}")
     return number
+
+
+def parse_unsigned(text: str, high: int = UINT64) -> int:
+    """An integer from 0 to a bound, which is allowed; raises Bad."""
+    return parse_integer(text.lstrip(BLANKS), 0, high)
 
 
 def whole(digits: str, radix: int = 10) -> int:

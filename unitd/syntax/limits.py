@@ -2,8 +2,9 @@
 
 from typing import Final
 
+from . import words
 from .errors import Bad
-from .integers import UINT64, parse_integer
+from .integers import UINT64, parse_unsigned
 from .sizes import parse_size_iec
 from .spans import INFINITY, SECOND, parse_span
 
@@ -36,9 +37,12 @@ def parse_rlimit(kind: str, text: str) -> tuple[int, int]:
     """
     if not text:
         raise Bad("a limit is missing")
-    soft_text, colon, hard_text = text.partition(":")
-    soft = _parse_one(kind, soft_text)
-    hard = _parse_one(kind, hard_text) if colon else soft
+    first, rest = words.first_word(text, 0, words.DONT_COALESCE_SEPARATORS, ":")
+    soft = _parse_one(kind, first or "")
+    hard = soft
+    if rest is not None:
+        second, _ = words.first_word(text, rest, words.DONT_COALESCE_SEPARATORS, ":")
+        hard = _parse_one(kind, second or "")
     if soft > hard:
         raise Bad(f"the soft limit in {text!r} is above the hard one")
     return soft, hard
@@ -56,13 +60,13 @@ def _parse_one(kind: str, text: str) -> int:
         return parse_span(text, 1)
     if kind in _SIZES:
         return parse_size_iec(text)
-    return parse_integer(text, 0, UINT64 - 1)
+    return parse_unsigned(text, UINT64 - 1)
 
 
 def _parse_nice(text: str) -> int:
     """A nice level when signed, else the limit itself."""
     if text[:1] == "+":
-        return _NICE_LEVELS - parse_integer(text[1:], 0, _NICE_LEVELS - 1)
+        return _NICE_LEVELS - parse_unsigned(text[1:], _NICE_LEVELS - 1)
     if text[:1] == "-":
-        return _NICE_LEVELS + parse_integer(text[1:], 0, _NICE_LEVELS)
-    return parse_integer(text, 0, 2 * _NICE_LEVELS)
+        return _NICE_LEVELS + parse_unsigned(text[1:], _NICE_LEVELS)
+    return parse_unsigned(text, 2 * _NICE_LEVELS)

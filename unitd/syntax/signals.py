@@ -1,4 +1,4 @@
-"""Signals by name and number on Linux (signal(7)); the numbers are those of every architecture but alpha, mips, sparc."""
+"""Signals by name and number on Linux (signal(7)), as on every architecture but alpha, mips and sparc."""
 
 from typing import Final
 

@@ -6,8 +6,6 @@ from typing import Final
 from .errors import Bad
 from .integers import UINT64, parse_integer, parse_octal, whole
 
-LARGEST_SIZE: Final = 2**63 - 1
-
 _TRUE: Final = frozenset(("1", "yes", "y", "true", "t", "on"))
 _FALSE: Final = frozenset(("0", "no", "n", "false", "f", "off"))
 _PREFIXES: Final = ("E", "P", "T", "G", "M", "K", "B", "")
@@ -61,7 +59,7 @@ def _parse_size(text: str, base: int) -> int:
         if number + (part > 0) > UINT64 // factor:
             raise Bad(f"{text!r} is too large")
         total += number * factor + int(part * factor)
-        if total > LARGEST_SIZE:
+        if total > UINT64:
             raise Bad(f"{text!r} is too large")
         first_unit = unit + 1
         if position == len(text):

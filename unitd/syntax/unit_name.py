@@ -157,7 +157,8 @@ def unescape(text: str) -> str:
     if b"\\" in raw:
         # A dash is no hexadecimal digit, so a slash made of one cannot complete an escape.
         raw = _BYTE.sub(lambda found: _escaped_byte(found, text), raw)
-    return raw.decode("utf-8", "surrogateescape")
+    # An escaped NUL ends the text, as it would in C: nothing behind it may reach the kernel.
+    return raw.partition(b"\0")[0].decode("utf-8", "surrogateescape")
 
 
 @lru_cache(_CACHED)
@@ -178,10 +179,10 @@ def path_unescape(text: str) -> str:
         raise Bad("an empty name is no path")
     if text == "-":
         return "/"
-    path = "/" + unescape(text)
-    if path.startswith("//") or path.endswith("/") or not _is_normalized(path):
+    path = unescape(text)
+    if path and (path[0] == "/" or not _is_normalized("/" + path)):
         raise Bad(f"{text!r} is not an escaped path")
-    return path
+    return "/" + path
 
 
 def from_path(path: str, suffix: str) -> str:
@@ -245,7 +246,7 @@ def simplify_path(path: str) -> str:
     if "//" not in path and "." not in path and path[-1:] != "/":
         return path
     kept = "/".join([part for part in path.split("/") if part not in ("", ".")])
-    return "/" + kept if path[:1] == "/" else kept
+    return "/" + kept if path[:1] == "/" else kept or path[:1]
 
 
 def _checked(name: str) -> tuple[str, str | None, str]:

@@ -6,7 +6,7 @@ Each raises Bad, whose text gives the reason in words and never names the settin
 from .addresses import ListenAddress, parse_listen_address
 from .errors import Bad
 from .exit_status import exit_status_name, parse_exit_status
-from .integers import parse_integer
+from .integers import parse_integer, parse_unsigned
 from .limits import parse_rlimit
 from .signals import parse_signal, signal_name
 from .sizes import parse_bool, parse_mode, parse_percent, parse_size_iec, parse_size_si
@@ -37,5 +37,6 @@ __all__ = [
     "parse_span",
     "parse_span_empty_is_infinity",
     "parse_span_zero_is_infinity",
+    "parse_unsigned",
     "signal_name",
 ]
