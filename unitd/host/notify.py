@@ -1,0 +1,141 @@
+"""Hears what services say on NOTIFY_SOCKET (sd_notify(3)); the kernel proves who sent it (unix(7), SCM_CREDENTIALS).
+
+Anybody may send, for a service runs as any user; what cannot be traced to a unit is dropped. Descriptors sent along
+are closed when the message has been handled, which is what a sender of BARRIER=1 waits for.
+"""
+
+import array
+import asyncio
+import contextlib
+import os
+import socket
+import struct
+from collections.abc import Callable
+
+from unitd.model.events import Notified
+
+MESSAGE_LIMIT = 4096
+"""Bytes of the longest message (PIPE_BUF, as systemd's)."""
+PER_TURN = 64
+"""Messages handled in one turn of the loop."""
+
+_CREDENTIALS = struct.Struct("iII")
+_INT = array.array("i").itemsize
+_DESCRIPTORS = 253
+_CONTROL = socket.CMSG_SPACE(_CREDENTIALS.size) + socket.CMSG_SPACE(_DESCRIPTORS * _INT)
+_FLAGS = socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC
+_QUIET_S = 5.0
+
+
+class Notify:
+    """The datagram socket at `path`; `unit_of_pid` names a living process's unit, "" for none."""
+
+    def __init__(
+        self,
+        path: str,
+        loop: asyncio.AbstractEventLoop,
+        post: Callable[[Notified], object],
+        unit_of_pid: Callable[[int], str],
+        warn: Callable[[str], None],
+    ) -> None:
+        self.path = path
+        self._loop = loop
+        self._post = post
+        self._unit_of_pid = unit_of_pid
+        self._warn = warn
+        self._dropped = 0
+        self._quiet_until = 0.0
+        self._socket = _bound(path)
+        loop.add_reader(self._socket.fileno(), self._read)
+
+    def close(self) -> None:
+        """Hear no more; the name stays, for a daemon that follows may have bound it already."""
+        if self._socket.fileno() >= 0:
+            self._loop.remove_reader(self._socket.fileno())
+            self._socket.close()
+
+    def _read(self) -> None:
+        for _ in range(PER_TURN):
+            try:
+                message, control, flags, _ = self._socket.recvmsg(MESSAGE_LIMIT + 1, _CONTROL, _FLAGS)
+            except (BlockingIOError, InterruptedError):
+                return
+            pid, descriptors = _unpacked(control)
+            try:
+                self._handle(message, pid, bool(flags & socket.MSG_TRUNC))
+            finally:
+                for descriptor in descriptors:
+                    os.close(descriptor)
+
+    def _handle(self, message: bytes, pid: int, truncated: bool) -> None:
+        if pid <= 0:
+            self._drop("its sender is in another pid namespace or unknown")
+        elif truncated or len(message) > MESSAGE_LIMIT:
+            self._drop(f"pid {pid} sent more than {MESSAGE_LIMIT} bytes")
+        elif b"\0" in message[:-1]:
+            self._drop(f"pid {pid} sent a NUL")
+        elif not (unit := self._unit_of_pid(pid)):
+            self._drop(f"pid {pid} belongs to no unit")
+        else:
+            fields = self._fields(unit, message.rstrip(b"\0"))
+            if fields:
+                self._post(Notified(unit, pid, fields))
+
+    def _fields(self, unit: str, message: bytes) -> tuple[tuple[str, str], ...]:
+        """The assignments in their order; BARRIER= is ours alone, and a MAINPID= must be the unit's own process."""
+        fields = []
+        for line in message.split(b"\n"):
+            name, equals, value = line.partition(b"=")
+            try:
+                field = (name.decode("ascii"), value.decode("utf-8"))
+            except UnicodeDecodeError:
+                self._drop(f"{unit} sent a field that is not UTF-8")
+                continue
+            if not (name and equals) or field[0] == "BARRIER":
+                continue
+            if field[0] == "MAINPID" and not self._owns(unit, field[1]):
+                self._drop(f"{unit} sent MAINPID={field[1]}, which is no process of it")
+                continue
+            fields.append(field)
+        return tuple(fields)
+
+    def _owns(self, unit: str, pid: str) -> bool:
+        return pid.isascii() and pid.isdecimal() and 0 < int(pid) < 2**31 and self._unit_of_pid(int(pid)) == unit
+
+    def _drop(self, reason: str) -> None:
+        """Say why, but not more often than every _QUIET_S: anybody can send."""
+        now = self._loop.time()
+        if now < self._quiet_until:
+            self._dropped += 1
+            return
+        more = f"; {self._dropped} more were dropped before" if self._dropped else ""
+        self._dropped, self._quiet_until = 0, now + _QUIET_S
+        self._warn(f"cannot take a notification: {reason}{more}")
+
+
+def _bound(path: str) -> socket.socket:
+    """The socket under its name, which is there only when messages are heard; a stale one is replaced."""
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+    fresh = f"{path}~"
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(fresh)
+        made.bind(fresh)
+        os.chmod(fresh, 0o777)
+        os.rename(fresh, path)
+    except OSError as error:
+        made.close()
+        raise OSError(error.errno or 0, f"cannot listen for notifications: {error}", path) from error
+    return made
+
+
+def _unpacked(control: list[tuple[int, int, bytes]]) -> tuple[int, list[int]]:
+    """The sender's pid (0: not told) and the descriptors that came along."""
+    pid, descriptors = 0, array.array("i")
+    for level, kind, content in control:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_CREDENTIALS) and len(content) >= _CREDENTIALS.size:
+            pid = _CREDENTIALS.unpack_from(content)[0]
+        elif (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+            descriptors.frombytes(content[: len(content) - len(content) % _INT])
+    return pid, list(descriptors)
