@@ -114,8 +114,7 @@ def _program(path: str) -> str:
         raise Bad("the name of the program is missing")
     if _UNSAFE.search(path):
         raise Bad(f"the program {path!r} has quotes, backslashes or control characters in its name")
-    last = path.rpartition("/")[2]
-    if last in ("", ".", ".."):
+    if path[-1] == "/" or path in (".", ".."):
         raise Bad(f"{path!r} is a directory")
     size = len(path.encode("utf-8", "surrogateescape"))
     longest = max(len(part.encode("utf-8", "surrogateescape")) for part in path.split("/"))

@@ -6,11 +6,10 @@ from typing import Final
 from .errors import Bad
 
 UINT64: Final = 2**64 - 1
-BLANKS: Final = " \t\n\r"
 
 _BLANK = r"[ \t\n\v\f\r]*"
 _PLAIN = re.compile(_BLANK + r"([+-]?)(?:0[xX]([0-9a-fA-F]+)|(0[0-7]*)|([1-9][0-9]*))")
-_PREFIXED = re.compile(rf"0(?:[bB]{_BLANK}([+-]?)([01]+)|[oO]{_BLANK}([+-]?)([0-7]+))")
+_PREFIXED = re.compile(rf"[ \t\n\r]*0(?:[bB]{_BLANK}([+-]?)([01]+)|[oO]{_BLANK}([+-]?)([0-7]+))")
 _OCTAL = re.compile(_BLANK + r"([0-7]+)")
 _MOST_DIGITS: Final = 64
 
@@ -33,7 +32,7 @@ def parse_integer(text: str, low: int, high: int) -> int:
 
 def parse_unsigned(text: str, high: int = UINT64) -> int:
     """An integer from 0 to a bound, which is allowed; raises Bad."""
-    return parse_integer(text.lstrip(BLANKS), 0, high)
+    return parse_integer(text, 0, high)
 
 
 def whole(digits: str, radix: int = 10) -> int:

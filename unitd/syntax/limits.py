@@ -41,8 +41,10 @@ def parse_rlimit(kind: str, text: str) -> tuple[int, int]:
     soft = _parse_one(kind, first or "")
     hard = soft
     if rest is not None:
-        second, _ = words.first_word(text, rest, words.DONT_COALESCE_SEPARATORS, ":")
+        second, rest = words.first_word(text, rest, words.DONT_COALESCE_SEPARATORS, ":")
         hard = _parse_one(kind, second or "")
+        if rest is not None and rest < len(text):
+            raise Bad(f"{text!r} has more than a soft and a hard limit")
     if soft > hard:
         raise Bad(f"the soft limit in {text!r} is above the hard one")
     return soft, hard
@@ -59,7 +61,10 @@ def _parse_one(kind: str, text: str) -> int:
     if kind == "RTTIME":
         return parse_span(text, 1)
     if kind in _SIZES:
-        return parse_size_iec(text)
+        size = parse_size_iec(text)
+        if size == INFINITY:
+            raise Bad(f"{text!r} is too large for a limit")
+        return size
     return parse_unsigned(text, UINT64 - 1)
 
 
