@@ -16,6 +16,9 @@ MODULES: Final[dict[str, str]] = {
     "timespan": "scalars",
     "scalar": "scalars",
     "extract_word": "words",
+    "job_merge": "job_algebra",
+    "job_engine": "job_queues",
+    "job_test_engine": "job_queues",
 }
 
 NOT_RUN: Final[dict[str, str]] = {
@@ -23,9 +26,6 @@ NOT_RUN: Final[dict[str, str]] = {
     "condition": "no code for it yet",
     "corpus_golden": "no code for it yet",
     "install": "no code for it yet",
-    "job_engine": "no code for it yet",
-    "job_merge": "no code for it yet",
-    "job_test_engine": "no code for it yet",
     "path_unit": "prose for a running manager",
     "run_unit_test_execute": "starts real processes",
     "unit_parse": "no code for it yet",

@@ -1,0 +1,1 @@
+"""The algebra of jobs, transactions and the queue."""

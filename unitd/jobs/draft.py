@@ -1,0 +1,84 @@
+"""A transaction while it is being worked on: prospective jobs and who needs whom.
+
+Invariants: an edge is known at both ends; a unit is listed exactly while it has a prospective job; the jobs of a
+unit are in the order in which they were added, and differ in type.
+"""
+
+from collections.abc import Iterator
+
+from unitd.model.states import JobType
+
+MATTERS = 1
+"""Edge: without the needed job the needing one makes no sense."""
+CONFLICTS = 2
+"""Edge: the needed job is a stop on behalf of Conflicts=."""
+
+
+class Prospect:
+    """One prospective job; `needs` and `needed_by` map the other end to the flags of the edge."""
+
+    __slots__ = ("ignore_order", "matters", "needed_by", "needs", "type", "unit")
+
+    def __init__(self, unit: str, type: JobType, ignore_order: bool) -> None:
+        self.unit = unit
+        self.type = type
+        self.ignore_order = ignore_order
+        self.matters = False
+        self.needs: dict[Prospect, int] = {}
+        self.needed_by: dict[Prospect, int] = {}
+
+    @property
+    def is_conflicted(self) -> bool:
+        """True when a conflicting unit needs this job."""
+        return any(flags & CONFLICTS for flags in self.needed_by.values())
+
+
+class Draft:
+    """The prospective jobs by unit, in the order in which units were pulled in; the anchor's unit is first."""
+
+    def __init__(self, unit: str, type: JobType, ignore_order: bool) -> None:
+        self.anchor = Prospect(unit, type, ignore_order)
+        self.units: dict[str, list[Prospect]] = {unit: [self.anchor]}
+
+    def __iter__(self) -> Iterator[Prospect]:
+        """All prospective jobs; the draft may be changed meanwhile."""
+        return iter([job for jobs in self.units.values() for job in jobs])
+
+    def __contains__(self, job: Prospect) -> bool:
+        return job in self.units.get(job.unit, ())
+
+    def latest(self, unit: str) -> Prospect | None:
+        """The job that was added last for a unit: the one whose order counts until jobs are merged."""
+        jobs = self.units.get(unit)
+        return jobs[-1] if jobs else None
+
+    def add(self, unit: str, type: JobType, by: Prospect, flags: int, ignore_order: bool) -> Prospect | None:
+        """Adds a job that `by` needs, or only the edge; the job when it was not there before."""
+        jobs = self.units.setdefault(unit, [])
+        known = next((job for job in jobs if job.type is type), None)
+        job = known or Prospect(unit, type, ignore_order)
+        if known is None:
+            jobs.append(job)
+        by.needs[job] = job.needed_by[by] = by.needs.get(job, 0) | flags
+        return job if known is None else None
+
+    def remove(self, job: Prospect, *, cascade: bool) -> list[Prospect]:
+        """Removes a job and, when it cascades, all that make no sense without it; the removed ones in order."""
+        removed = []
+        doomed = {job: None}
+        while doomed:
+            job, _ = doomed.popitem()
+            removed.append(job)
+            for needing, flags in job.needed_by.items():
+                del needing.needs[job]
+                if cascade and flags & MATTERS:
+                    doomed[needing] = None
+            for needed in job.needs:
+                del needed.needed_by[job]
+            job.needs = {}
+            job.needed_by = {}
+            jobs = self.units[job.unit]
+            jobs.remove(job)
+            if not jobs:
+                del self.units[job.unit]
+        return removed

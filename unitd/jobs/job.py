@@ -1,0 +1,35 @@
+"""A job, as it is queued: a plain frozen value. A change of a job is a new value with the same id."""
+
+from dataclasses import dataclass
+
+from unitd.model.states import INFINITY, JobResult, JobState, JobType
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One thing to be done to one unit. `by` is the caller's own value; instants are monotonic microseconds."""
+
+    id: int
+    unit: str
+    type: JobType
+    state: JobState = JobState.WAITING
+    irreversible: bool = False
+    ignore_order: bool = False
+    by: object | None = None
+    queued_at: int = 0
+    running_since: int | None = None
+    running_timeout: int = INFINITY
+    expires_at: int = INFINITY
+
+    @property
+    def is_waiting(self) -> bool:
+        return self.state is JobState.WAITING
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A job that left the queue; `because` is the unit whose job took it along, if one did."""
+
+    job: Job
+    result: JobResult
+    because: str = ""
