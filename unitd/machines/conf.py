@@ -7,7 +7,6 @@ from typing import Any
 from unitd.machines.phases import SETTING_OF, Stage
 from unitd.model import settings
 from unitd.model.events import Exit, How
-from unitd.model.exec_plan import Directory
 from unitd.model.states import INFINITY
 from unitd.model.unit import Unit
 from unitd.syntax.command import Command
@@ -72,9 +71,8 @@ class ServiceConf:
     no_restart_on: ExitSet
     restart_on: ExitSet
     permissions_start_only: bool
-    root_start_only: bool
     volatile: tuple[str, ...]
-    """Directories that go when the service rests (RuntimeDirectoryPreserve=)."""
+    """RuntimeDirectory= names that go when the service rests (RuntimeDirectoryPreserve=)."""
     volatile_on_restart: bool
 
     @property
@@ -93,14 +91,6 @@ class ServiceConf:
 def _exit_set(value: Any) -> ExitSet:
     statuses, signals = value if value else ((), ())
     return ExitSet(frozenset(statuses), frozenset(signals))
-
-
-def runtime_directories(unit: Unit) -> tuple[Directory, ...]:
-    """The RuntimeDirectory= entries, absolute."""
-    return tuple(
-        Directory(path, settings.value(unit, "RuntimeDirectoryMode"))
-        for path in settings.value(unit, "RuntimeDirectory")
-    )
 
 
 def read(unit: Unit) -> ServiceConf:
@@ -148,8 +138,7 @@ def read(unit: Unit) -> ServiceConf:
         no_restart_on=_exit_set(get("RestartPreventExitStatus")),
         restart_on=_exit_set(get("RestartForceExitStatus")),
         permissions_start_only=get("PermissionsStartOnly"),
-        root_start_only=get("RootDirectoryStartOnly"),
-        volatile=() if preserve == "yes" else tuple(d.path for d in runtime_directories(unit)),
+        volatile=() if preserve == "yes" else get("RuntimeDirectory"),
         volatile_on_restart=preserve == "no",
     )
 

@@ -10,7 +10,6 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from unitd.model.events import Exit
-from unitd.model.exec_plan import Role
 from unitd.model.states import INFINITY, Active, Result
 
 
@@ -223,8 +222,3 @@ def active_state(service: Service, *, idle: bool = False) -> Active:
     if idle and sub in ("condition", "start-pre", "start", "start-post"):
         return Active.ACTIVE
     return _ACTIVE.get(sub, Active.DEACTIVATING)
-
-
-def role_of(stage: Stage, *, oneshot: bool) -> Role:
-    """A oneshot's ExecStart= is its main process; every other command list runs as control process."""
-    return Role.MAIN if stage is Stage.START and oneshot else Role.CONTROL

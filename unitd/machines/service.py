@@ -21,7 +21,7 @@ from unitd.machines.phases import (
 )
 from unitd.machines.step import Ask, Limit, NameOwner, Order, Refuse, Reload, Reset, Start, Step, Stop
 from unitd.machines.turn import Context, Turn, running_command
-from unitd.model.effects import Level, UnwatchPidFile, WatchPidFile
+from unitd.model.effects import Kill, Level, Scope, UnwatchPidFile, WatchPidFile
 from unitd.model.events import (
     CgroupEmpty,
     Execed,
@@ -32,11 +32,12 @@ from unitd.model.events import (
     PidFileRead,
     ProcessExited,
     Signalled,
-    SpawnFailed,
     Spawned,
+    SpawnFailed,
     Tick,
     UnitEvent,
 )
+from unitd.model.exec_plan import Role
 from unitd.model.states import INFINITY, SECOND, Result
 
 SKIP_FROM, SKIP_TO = 1, 254
@@ -144,7 +145,7 @@ def _reload_failed(turn: Turn) -> None:
     """The reload command hangs: it alone is ended, the service goes on."""
     control = turn.service.control
     if control is not None and control.pid:
-        turn.add(stopping.Kill(turn.name, stopping.SIGKILL, stopping.Scope.NAMED, (control.pid,)))
+        turn.add(Kill(turn.name, stopping.SIGKILL, Scope.NAMED, (control.pid,)))
     turn.set(reload_result=Result.TIMEOUT)
     starting.enter_running(turn, Result.SUCCESS)
 
@@ -225,7 +226,7 @@ def _after_main(turn: Turn, result: Result) -> None:
                 stopping.signal(turn, Rung.TERM, result)
             elif index + 1 < len(turn.commands(Stage.START)):
                 turn.set(phase=Starting(turn.service.phase.deadline, index + 1))
-                turn.spawn(Stage.START, index + 1, starting.Role.MAIN)
+                turn.spawn(Stage.START, index + 1, Role.MAIN)
             else:
                 starting.run_start_post(turn)
         case Starting() if conf.type in ("notify", "dbus"):
@@ -437,4 +438,3 @@ def words(exit: Exit) -> str:
         return f"exited with status {exit.status}"
     core = " and dumped core" if exit.how is How.DUMPED else ""
     return f"was ended by signal {exit.status}{core}"
-

@@ -12,6 +12,7 @@ from unitd.machines.conf import later
 from unitd.machines.phases import (
     AutoRestart,
     Exited,
+    Killing,
     Process,
     ReloadingByNotify,
     Run,
@@ -160,7 +161,7 @@ def enter_reload_by_notify(turn: Turn) -> None:
 
 def stopping_by_itself(turn: Turn) -> None:
     """The service said STOPPING=1: it is given its stop timeout, and nobody signals it before."""
-    turn.set(phase=stopping.Killing(Rung.TERM, turn.stop_deadline(turn.conf.stop_timeout)), watchdog_at=0)
+    turn.set(phase=Killing(Rung.TERM, turn.stop_deadline(turn.conf.stop_timeout)), watchdog_at=0)
 
 
 def reload(turn: Turn) -> None:
@@ -204,5 +205,3 @@ def forget_if_stable(turn: Turn) -> None:
     phase = turn.service.phase
     if isinstance(phase, Running) and restarting.is_stable(turn.conf, phase.since, turn.now):
         turn.set(restarts=0)
-
-

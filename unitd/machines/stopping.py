@@ -169,4 +169,5 @@ def rest(turn: Turn, result: Result) -> None:
     if conf.pid_file:
         turn.add(UnwatchPidFile(turn.name, conf.pid_file, remove=True))
     keep = again and not conf.volatile_on_restart
-    turn.add(Release(turn.name, () if keep else conf.volatile))
+    runtime = turn.context.bases["Runtime"]
+    turn.add(Release(turn.name, () if keep else tuple(f"{runtime}/{name}" for name in conf.volatile)))

@@ -4,28 +4,35 @@ Everything that starts a process or sends a signal for a service goes through he
 starting, stopping and service.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from unitd.machines import execution
 from unitd.machines.conf import ServiceConf, later
-from unitd.machines.phases import SETTING_OF, Commands, Process, Run, Service, SpawnFault, Stage, role_of
+from unitd.machines.phases import SETTING_OF, Commands, Process, Run, Service, SpawnFault, Stage
 from unitd.machines.step import Ask
 from unitd.model.effects import Effect, Level, Log, Spawn
 from unitd.model.events import Exit, How, SpawnFailed
 from unitd.model.exec_plan import Role
 from unitd.model.states import Result
 from unitd.syntax.command import Command
-from unitd.syntax.exit_status import number_of
+from unitd.syntax.errors import Bad
+from unitd.syntax.exit_status import parse_exit_status
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a service needs to know beside its own state. `cgroup` is relative to the daemon's sub-tree."""
+    """What a service needs to know beside its own state.
+
+    `cgroup` is relative to the daemon's sub-tree; `sockets` are the socket units whose descriptors it gets.
+    """
 
     conf: ServiceConf
     cgroup: str
     invocation: str
+    bases: Mapping[str, str]
+    """Where RuntimeDirectory= and its kin live: "Runtime" -> /run ... (systemd.exec(5))."""
     sockets: tuple[str, ...] = ()
 
 
@@ -109,7 +116,10 @@ class Turn:
     def fault(self, event: SpawnFailed, setting: str, path: str) -> Exit:
         """Note why no program ran; the exit status that stands for it (systemd.exec(5), "Process Exit Codes")."""
         self.set(fault=SpawnFault(setting, path, event.stage, event.errno, event.detail))
-        return Exit(How.EXITED, number_of(event.stage.upper()) or 1)
+        try:
+            return Exit(How.EXITED, parse_exit_status(event.stage.upper()))
+        except Bad:
+            return Exit(How.EXITED, 1)
 
     def verdict(self, exit: Exit, *, daemon: bool) -> Result:
         """What an exit means for the service."""
@@ -126,6 +136,3 @@ def running_command(turn: Turn) -> tuple[str, int, Command | None]:
         return SETTING_OF[phase.stage], phase.index, commands[phase.index] if phase.index < len(commands) else None
     commands = turn.commands(Stage.START)
     return "ExecStart", 0, commands[0] if commands else None
-
-
-__all__ = ["Context", "Turn", "role_of", "running_command"]

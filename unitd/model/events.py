@@ -165,9 +165,12 @@ class Listening:
 
 @dataclass(frozen=True, slots=True)
 class ListenFailed:
+    """`detail`: the kernel's word for errno, or what else is wrong with the address."""
+
     unit: str
     address: str
     errno: int
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)

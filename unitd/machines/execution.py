@@ -1,0 +1,164 @@
+"""From settings to one process: the ExecPlan of a service's command (systemd.exec(5), systemd.service(5)).
+
+Names of users stay names, variables stay unsubstituted and files unread: that is the rim's and the child's work.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from unitd.machines.phases import Service, Stage
+from unitd.model import settings
+from unitd.model.events import How
+from unitd.model.exec_plan import (
+    Capabilities,
+    Directory,
+    EnvFile,
+    ExecPlan,
+    Identity,
+    Rlimit,
+    Role,
+    Scheduling,
+    Stdio,
+)
+from unitd.model.unit import Unit
+from unitd.syntax.signals import signal_name
+
+if TYPE_CHECKING:
+    from unitd.machines.turn import Context
+
+LIMITS = (
+    *("CPU", "FSIZE", "DATA", "STACK", "CORE", "RSS", "NOFILE", "AS"),
+    *("NPROC", "MEMLOCK", "LOCKS", "SIGPENDING", "MSGQUEUE", "NICE", "RTPRIO", "RTTIME"),
+)
+DIRECTORIES = ("Runtime", "State", "Cache", "Logs", "Configuration")
+AFTER_THE_END = (Stage.STOP, Stage.STOP_POST)
+
+
+def plan(context: "Context", service: Service, stage: Stage, index: int, role: Role, serial: int) -> ExecPlan:
+    """The plan of command `index` of `stage`."""
+    conf = context.conf
+    command = conf.commands[stage][index]
+    base = base_plan(conf.unit, context.cgroup, context.invocation, context.bases)
+    privileged = command.full_privileges or (conf.permissions_start_only and stage is not Stage.START)
+    main = stage is Stage.START
+    notify = conf.notify_access != "none" if main else conf.notify_access in ("all", "exec")
+    return replace(
+        base,
+        serial=serial,
+        role=role,
+        path=command.path,
+        argv=command.argv,
+        expand=not command.no_expand,
+        environment=(*base.environment, *directory_variables(conf.unit, context.bases), *_facts(service, stage)),
+        identity=Identity() if privileged or command.no_setuid else base.identity,
+        capabilities=Capabilities() if privileged else base.capabilities,
+        stdio=base.stdio if main else replace(base.stdio, input=_control_input(base.stdio.input)),
+        sockets=context.sockets if main else (),
+        notify=notify,
+        watchdog=service.watchdog if main else 0,
+        idle=main and conf.type == "idle",
+    )
+
+
+def base_plan(unit: Unit, cgroup: str, invocation: str, bases: Mapping[str, str]) -> ExecPlan:
+    """What all processes of a unit have in common; depends on nothing but the unit's files and this start."""
+
+    def get(name: str) -> Any:
+        return settings.value(unit, name)
+
+    return ExecPlan(
+        unit=unit.name,
+        serial=0,
+        role=Role.MAIN,
+        cgroup=cgroup,
+        path="",
+        argv=(),
+        invocation=invocation,
+        environment=get("Environment"),
+        env_files=tuple(EnvFile(path, optional) for path, optional in get("EnvironmentFile")),
+        pass_environment=get("PassEnvironment"),
+        unset_environment=get("UnsetEnvironment"),
+        identity=_identity(get),
+        umask=get("UMask"),
+        rlimits=tuple(Rlimit(kind.lower(), *get(f"Limit{kind}")) for kind in LIMITS if get(f"Limit{kind}")),
+        scheduling=Scheduling(
+            nice=get("Nice"),
+            oom_score_adjust=get("OOMScoreAdjust"),
+            policy=get("CPUSchedulingPolicy"),
+            priority=get("CPUSchedulingPriority"),
+            reset_on_fork=get("CPUSchedulingResetOnFork"),
+            io_class=get("IOSchedulingClass"),
+            io_priority=get("IOSchedulingPriority"),
+        ),
+        capabilities=Capabilities(
+            bounding=get("CapabilityBoundingSet"),
+            ambient=frozenset(get("AmbientCapabilities")),
+            no_new_privileges=get("NoNewPrivileges"),
+        ),
+        workdir=(get("WorkingDirectory") or "/").removeprefix("-"),
+        workdir_optional=(get("WorkingDirectory") or "").startswith("-"),
+        directories=directories(unit, bases),
+        stdio=_stdio(get),
+        ignore_sigpipe=get("IgnoreSIGPIPE"),
+        log_name=get("SyslogIdentifier") or "",
+    )
+
+
+def _identity(get: Any) -> Identity:
+    user, group = get("User") or "", get("Group") or ""
+    return Identity(user, group, tuple(get("SupplementaryGroups")), login=bool(user))
+
+
+def _stdio(get: Any) -> Stdio:
+    stdin = get("StandardInput") or "null"
+    stdout = get("StandardOutput") or "journal"
+    if stdout == "inherit" and stdin in ("null", "data"):
+        stdout = "journal"
+    return Stdio(_stream(stdin), _stream(stdout), _stream(get("StandardError") or "inherit"), get("TTYPath"))
+
+
+def _stream(word: str) -> str:
+    """The unit's own log is what journal, syslog and kmsg become."""
+    if word.split("+", 1)[0] in ("journal", "syslog", "kmsg"):
+        return "log"
+    return "tty" if word.startswith("tty") else word
+
+
+def _control_input(word: str) -> str:
+    """A control process has no socket and no terminal of its own."""
+    return "null" if word in ("socket", "data") else word
+
+
+def directories(unit: Unit, bases: Mapping[str, str]) -> tuple[Directory, ...]:
+    """RuntimeDirectory= and kin, absolute, in the order in which systemd makes them."""
+    return tuple(
+        Directory(f"{bases[kind]}/{name}", settings.value(unit, f"{kind}DirectoryMode"))
+        for kind in DIRECTORIES
+        for name in settings.value(unit, f"{kind}Directory")
+    )
+
+
+def directory_variables(unit: Unit, bases: Mapping[str, str]) -> tuple[str, ...]:
+    """RUNTIME_DIRECTORY= and kin."""
+    found = []
+    for kind in DIRECTORIES:
+        names = settings.value(unit, f"{kind}Directory")
+        if names:
+            found.append(f"{kind.upper()}_DIRECTORY=" + ":".join(f"{bases[kind]}/{name}" for name in names))
+    return tuple(found)
+
+
+def _facts(service: Service, stage: Stage) -> tuple[str, ...]:
+    """What a command is told of its service: MAINPID, and at the end how it ended (systemd.exec(5))."""
+    found = []
+    if stage not in (Stage.CONDITION, Stage.START_PRE, Stage.START) and service.main is not None and service.main.pid:
+        found.append(f"MAINPID={service.main.pid}")
+    if stage in AFTER_THE_END:
+        found.append(f"SERVICE_RESULT={service.result}")
+        exit = service.last_main.exit
+        if exit is not None:
+            found.append(f"EXIT_CODE={exit.how}")
+            status = exit.status if exit.how is How.EXITED else signal_name(exit.status).removeprefix("SIG")
+            found.append(f"EXIT_STATUS={status}")
+    return tuple(found)
