@@ -11,9 +11,7 @@ from typing import Final
 
 from . import words
 from .errors import Bad
-from .unit_name import LONGEST_PATH, simplify_path
-
-LONGEST_FILE_NAME: Final = 255
+from .unit_name import path_fits, simplify_path
 
 _RULES: Final = words.UNQUOTE | words.CUNESCAPE
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f\"'\\]")
@@ -116,9 +114,7 @@ def _program(path: str) -> str:
         raise Bad(f"the program {path!r} has quotes, backslashes or control characters in its name")
     if path[-1] == "/" or path in (".", ".."):
         raise Bad(f"{path!r} is a directory")
-    size = len(path.encode("utf-8", "surrogateescape"))
-    longest = max(len(part.encode("utf-8", "surrogateescape")) for part in path.split("/"))
-    if size > LONGEST_PATH or longest > LONGEST_FILE_NAME:
+    if not path_fits(path):
         raise Bad(f"the program {path!r} has too long a name")
     if "/" in path and path[0] != "/":
         raise Bad(f"{path!r} is neither an absolute path nor the name of a program")

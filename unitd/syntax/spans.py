@@ -45,7 +45,7 @@ _SHOWN: Final = (
 _LARGEST_NUMBER: Final = 2**63 - 1
 
 _PART = re.compile(
-    r"[ \t\n\r]*(?:[ \t\n\r\v\f]*\+?([0-9]+)(?:\.([0-9]+))?|\.([0-9]+))(?:([ \t\n\r]*)("
+    r"(?:[ \t\n\r\v\f]*\+?([0-9]+)(?:\.([0-9]+))?|[ \t\n\r]*\.([0-9]+))(?:([ \t\n\r]*)("
     + "|".join(sorted(_UNITS, key=len, reverse=True))
     + r")|([ \t\n\r]+)|(?=\Z))"
 )

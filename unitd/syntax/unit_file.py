@@ -102,7 +102,8 @@ def _logical_lines(text: str) -> list[tuple[int, str]]:
     logical: list[tuple[int, str]] = []
     check_length = len(text) * 4 >= LONGEST_LINE
     may_have_mark = BYTE_ORDER_MARK in text
-    start, pending = 0, ""
+    pieces: list[str] = []
+    start = size = 0
     for number, line in enumerate(_physical_lines(text), 1):
         if check_length and _size(line) >= LONGEST_LINE:
             raise Malformed(number, "line too long")
@@ -112,19 +113,22 @@ def _logical_lines(text: str) -> list[tuple[int, str]]:
         if may_have_mark and line.startswith(BYTE_ORDER_MARK):
             line = line[1:]
             may_have_mark = False
-        if not start and not line.endswith("\\"):
+        if not pieces and not line.endswith("\\"):
             logical.append((number, line))
             continue
-        if check_length and start and _size(pending) + _size(line) > LONGEST_LINE:
-            raise Malformed(number, "continued line too long")
-        start, pending = start or number, pending + line
+        if check_length:
+            size += _size(line)
+            if pieces and size > LONGEST_LINE:
+                raise Malformed(number, "continued line too long")
+        start = start if pieces else number
         if _ends_escaped(line):
-            pending = pending[:-1] + " "
+            pieces.append(line[:-1] + " ")
         else:
-            logical.append((start, pending))
-            start, pending = 0, ""
-    if start:
-        logical.append((start, pending))
+            logical.append((start, "".join(pieces) + line))
+            pieces.clear()
+            size = 0
+    if pieces:
+        logical.append((start, "".join(pieces)))
     return logical
 
 

@@ -16,6 +16,7 @@ UNIT_TYPES: Final = frozenset(
 )
 LONGEST_NAME: Final = 255
 LONGEST_PATH: Final = 4095
+LONGEST_FILE_NAME: Final = 255
 
 PLAIN: Final = 1
 INSTANCE: Final = 2
@@ -38,11 +39,13 @@ _HASH_MARK = re.compile(r"_[0-9a-f]{16}\Z")
 _CACHED: Final = 16384
 
 
-@lru_cache(_CACHED)
 def _parts(name: str) -> tuple[str, str | None, str] | None:
     """Prefix, instance (None when there is no '@') and type; None when the name is not valid."""
-    if len(name) > LONGEST_NAME:
-        return None
+    return _split(name) if len(name) <= LONGEST_NAME else None
+
+
+@lru_cache(_CACHED)
+def _split(name: str) -> tuple[str, str | None, str] | None:
     found = _NAME.fullmatch(name)
     if found is None or found[3] not in UNIT_TYPES:
         return None
@@ -249,6 +252,12 @@ def simplify_path(path: str) -> str:
     return "/" + kept if path[:1] == "/" else kept or path[:1]
 
 
+def path_fits(path: str) -> bool:
+    """True when neither the path nor one of its components is longer than Linux allows."""
+    raw = path.encode("utf-8", "surrogateescape")
+    return len(raw) <= LONGEST_PATH and all(len(part) <= LONGEST_FILE_NAME for part in raw.split(b"/"))
+
+
 def _checked(name: str) -> tuple[str, str | None, str]:
     parts = _parts(name)
     if parts is None:
@@ -263,10 +272,8 @@ def _escaped_byte(found: re.Match[bytes], text: str) -> bytes:
 
 
 def _is_normalized(path: str) -> bool:
-    """True when no component is empty, "." or "..", but for the slash that begins an absolute path."""
-    if len(path.encode("utf-8", "surrogateescape")) > LONGEST_PATH:
-        return False
-    return not any(part in ("", ".", "..") for part in path.removeprefix("/").split("/"))
+    """True when no component is empty, ".", ".." or too long, but for the slash that begins an absolute path."""
+    return path_fits(path) and not any(part in ("", ".", "..") for part in path.removeprefix("/").split("/"))
 
 
 def _is_glob(text: str) -> bool:
