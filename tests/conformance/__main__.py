@@ -13,7 +13,7 @@ def main() -> int:
     parser.add_argument("folder", type=Path, metavar="DIR")
     parser.add_argument("topics", nargs="*", metavar="TOPIC")
     parser.add_argument("-v", "--verbose", action="store_true", help="show each case that failed")
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
     if not arguments.folder.is_dir():
         parser.error(f"cannot read {arguments.folder}: not a directory")
     unknown = [topic for topic in arguments.topics if topic not in known_topics()]

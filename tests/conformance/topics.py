@@ -8,17 +8,17 @@ MODULES. A document without `cases` needs `cases(document) -> list of cases, eac
 from typing import Final
 
 MODULES: Final[dict[str, str]] = {
-    "exec_command": "commands",
-    "specifier": "expansions",
     "env_file_debian": "environments",
     "environment": "environments",
-    "unit_name": "unit_names",
-    "timespan": "scalars",
-    "scalar": "scalars",
+    "exec_command": "commands",
     "extract_word": "words",
-    "job_merge": "job_algebra",
     "job_engine": "job_queues",
+    "job_merge": "job_algebra",
     "job_test_engine": "job_queues",
+    "scalar": "scalars",
+    "specifier": "expansions",
+    "timespan": "scalars",
+    "unit_name": "unit_names",
 }
 
 NOT_RUN: Final[dict[str, str]] = {

@@ -8,7 +8,7 @@ from .integers import UINT64, parse_unsigned
 from .sizes import parse_size_iec
 from .spans import INFINITY, SECOND, parse_span
 
-LIMITS: Final = [
+LIMITS: Final = (
     "CPU",
     "FSIZE",
     "DATA",
@@ -25,7 +25,7 @@ LIMITS: Final = [
     "NICE",
     "RTPRIO",
     "RTTIME",
-]
+)
 _SIZES: Final = frozenset(["FSIZE", "DATA", "STACK", "CORE", "RSS", "AS", "MEMLOCK", "MSGQUEUE"])
 _NICE_LEVELS: Final = 20
 
