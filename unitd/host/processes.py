@@ -1,0 +1,137 @@
+"""Processes as /proc shows them (proc(5)). One that is gone, or may not be looked at, is None or left out."""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+INVOCATION = b"INVOCATION_ID="
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One process at one moment. `birth`: start time in clock ticks since boot; pid and birth name it for good."""
+
+    pid: int
+    parent: int
+    birth: int
+    command: str
+    state: str
+    threads: int
+
+    @property
+    def is_alive(self) -> bool:
+        """False for a zombie, except one whose other threads still run."""
+        return self.state not in "ZX" or (self.state == "Z" and self.threads > 1)
+
+
+def read(pid: int) -> Process | None:
+    """The process with this pid; None when there is none."""
+    text = _read(f"/proc/{pid}/stat", 1024)
+    head, _, tail = text.rpartition(b")")
+    fields = tail.split()
+    if len(fields) < 20:
+        return None
+    command = head.partition(b"(")[2].decode(errors="replace")
+    return Process(pid, int(fields[1]), int(fields[19]), command, chr(fields[0][0]), int(fields[17]))
+
+
+def birth(pid: int) -> int:
+    """Its start time in clock ticks since boot; 0 when it is gone."""
+    process = read(pid)
+    return process.birth if process else 0
+
+
+def all_pids() -> list[int]:
+    """Every pid, in order of number."""
+    return sorted(int(name) for name in os.listdir("/proc") if name.isdecimal())
+
+
+def everyone() -> dict[int, Process]:
+    """Every process, by pid."""
+    return {pid: process for pid in all_pids() if (process := read(pid)) is not None}
+
+
+def descendants(root: int, processes: dict[int, Process]) -> list[int]:
+    """The pids below `root`, parents before their children."""
+    children: dict[int, list[int]] = {}
+    for process in processes.values():
+        children.setdefault(process.parent, []).append(process.pid)
+    found = list(children.get(root, ()))
+    for pid in found:
+        found.extend(children.get(pid, ()))
+    return found
+
+
+def depths(pids: Iterable[int], processes: dict[int, Process]) -> dict[int, int]:
+    """How many ancestors of each are in the set, without a gap; 0: its parent is outside."""
+    inside = set(pids)
+    known: dict[int, int] = {}
+    for pid in inside:
+        chain = [pid]
+        while chain[-1] not in known and (process := processes.get(chain[-1])) and process.parent in inside:
+            if process.parent in chain[-64:]:
+                break
+            chain.append(process.parent)
+        depth = known.get(chain[-1], 0)
+        known[chain[-1]] = depth
+        for below in reversed(chain[:-1]):
+            depth += 1
+            known[below] = depth
+    return known
+
+
+def cgroup(pid: int) -> str:
+    """Its cgroup2 path from the mount's root, without the mark of a removed one; "" when it is gone."""
+    for line in _read(f"/proc/{pid}/cgroup", 65536).split(b"\n"):
+        if line.startswith(b"0::"):
+            return os.fsdecode(line[3:].removesuffix(b" (deleted)"))
+    return ""
+
+
+def invocation(pid: int) -> str:
+    """The INVOCATION_ID that it was started with; "" when it has none, or does not let us see."""
+    for variable in environment(pid):
+        if variable.startswith(INVOCATION):
+            return variable[len(INVOCATION) :].decode(errors="replace")
+    return ""
+
+
+def environment(pid: int) -> list[bytes]:
+    """The environment that it was started with, NAME=VALUE; empty for a zombie."""
+    return _read(f"/proc/{pid}/environ", 1 << 22).split(b"\0")
+
+
+def command_line(pid: int) -> str:
+    """Its arguments with blanks between; empty for a zombie or a kernel thread."""
+    return _read(f"/proc/{pid}/cmdline", 4096).replace(b"\0", b" ").decode(errors="replace").strip()
+
+
+def wait_channel(pid: int) -> str:
+    """The kernel function that it sleeps in; "" when it runs or is gone."""
+    return _read(f"/proc/{pid}/wchan", 256).decode(errors="replace").removeprefix("0")
+
+
+def described(pid: int, unit: str) -> str:
+    """For people: `PID (command) of UNIT in WCHAN`."""
+    command = command_line(pid)[:200] or (process.command if (process := read(pid)) else "gone")
+    channel = wait_channel(pid)
+    return f"{pid} ({command})" + (f" of {unit}" if unit else "") + (f" in {channel}" if channel else "")
+
+
+def _read(path: str, most: int) -> bytes:
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return b""
+    try:
+        pieces = []
+        while most > 0 and (piece := os.read(fd, most)):
+            pieces.append(piece)
+            most -= len(piece)
+            if len(piece) < 1024:
+                break
+        return b"".join(pieces)
+    except OSError:
+        return b""
+    finally:
+        os.close(fd)

@@ -1,0 +1,340 @@
+"""Starts processes through the fork server, and tells what became of each: Spawned, then Execed or SpawnFailed.
+
+The daemon never forks while the fork server lives. At most WINDOW requests are under way that have not been answered
+by a pid; the others wait here. When the fork server dies it is started again: a child that had not execed is killed
+and reported, a request that surely started nothing is sent once more. Where it cannot run at all, os.fork is used.
+"""
+
+import asyncio
+import contextlib
+import errno
+import marshal
+import os
+import resource
+import signal
+import socket
+import sys
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from unitd.executor import child as child_side
+from unitd.executor import server as server_side
+from unitd.host import processes
+from unitd.host.children import Child, Children
+from unitd.host.ports import Post, Surroundings
+from unitd.host.request import Unusable, request_of
+from unitd.model.events import Execed, Spawned, SpawnFailed
+from unitd.model.exec_plan import ExecPlan
+
+WINDOW = 64
+_PATIENCE = 3
+"""How often in a row the fork server may die without an answer, before os.fork takes its place for good."""
+_EXECUTOR = os.path.dirname(child_side.__file__)
+_PACKET = server_side.PACKET
+
+
+@dataclass(slots=True, eq=False)
+class _Flight:
+    """One request from asking to exec. `child`: set once there is a pid."""
+
+    key: int
+    plan: ExecPlan
+    procs: str
+    child: Child | None = None
+    sent: bool = False
+    again: bool = False
+    waiting: list[asyncio.Future[None]] = field(default_factory=list)
+
+
+class Spawner:
+    """The daemon's side of the fork server. `joined(unit)`, `settled()`: called when a child is in, or was told of."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        post: Post,
+        children: Children,
+        around: Surroundings,
+        *,
+        joined: Callable[[str], None],
+        settled: Callable[[], None],
+        python: str = sys.executable,
+    ) -> None:
+        self._loop, self._post, self._children, self._around = loop, post, children, around
+        self._joined, self._settled, self._python = joined, settled, python
+        self._flights: dict[int, _Flight] = {}
+        self._queue: deque[_Flight] = deque()
+        self._next = 0
+        self._unspawned = 0
+        self._idle: tuple[int, int] | None = None
+        self._channel: socket.socket | None = None
+        self._pipes: dict[int, _Flight] = {}
+        self._deaths = 0
+        self.server = 0
+        """The fork server's pid; 0: there is none."""
+        # Services get the limit that the daemon was started with, whatever the daemon itself needs.
+        self._nofile = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (self._nofile[1], self._nofile[1]))
+
+    # --- asking ---------------------------------------------------------------------------------------
+
+    def spawn(self, plan: ExecPlan, procs: str) -> None:
+        """Start what the plan says; it joins the cgroup of `procs` ("": none)."""
+        self._next += 1
+        flight = _Flight(self._next, plan, procs)
+        self._flights[flight.key] = flight
+        self._queue.append(flight)
+        self._pump()
+
+    @property
+    def is_waiting(self) -> bool:
+        """A request is under way, and its pid is not known yet."""
+        return self._unspawned > 0
+
+    async def joined(self, unit: str) -> None:
+        """Return once every process that was asked for the unit until now is in its cgroup, or failed."""
+        flights = [flight for flight in self._flights.values() if flight.plan.unit == unit and flight.child is None]
+        waiting = []
+        for flight in flights:
+            waiting.append(self._loop.create_future())
+            flight.waiting.append(waiting[-1])
+        for future in waiting:
+            await future
+
+    def jobs_done(self) -> None:
+        """No job is waiting: the processes of Type=idle services may go on."""
+        if self._idle is not None:
+            os.close(self._idle[0])
+            os.close(self._idle[1])
+            self._idle = None
+
+    def close(self) -> None:
+        """End the fork server, and forget what is under way; its zombie is the reaper's."""
+        self.jobs_done()
+        self._queue.clear()
+        self._hang_up()
+        for pipe in list(self._pipes):
+            self._loop.remove_reader(pipe)
+            os.close(pipe)
+        self._pipes.clear()
+        resource.setrlimit(resource.RLIMIT_NOFILE, self._nofile)
+
+    # --- sending --------------------------------------------------------------------------------------
+
+    def _pump(self) -> None:
+        while self._queue and self._unspawned < WINDOW:
+            flight = self._queue.popleft()
+            try:
+                request, fds = request_of(flight.plan, flight.procs, self._around, self._nofile)
+            except Unusable as fault:
+                self._fail(flight, fault.stage, fault.number, fault.detail)
+                continue
+            except Exception as error:
+                self._fail(flight, "exception", getattr(error, "errno", None) or errno.EIO, str(error))
+                continue
+            request["key"] = flight.key
+            if flight.plan.idle:
+                fds.append(self._idle_pipe())
+            self._unspawned += 1
+            flight.sent = True
+            if not self._send(flight, request, fds):
+                self._fork(flight, request, fds)
+
+    def _send(self, flight: _Flight, request: dict[str, Any], fds: list[int]) -> bool:
+        """Hand the request to the fork server; False when there is none to take it."""
+        if self._channel is None and not self._start_server():
+            return False
+        assert self._channel is not None
+        packet = marshal.dumps(request)
+        file = -1
+        try:
+            if len(packet) > _PACKET:
+                file = os.memfd_create("request", os.MFD_CLOEXEC)
+                with open(file, "wb", closefd=False) as stream:
+                    stream.write(packet)
+                os.lseek(file, 0, os.SEEK_SET)
+                packet = marshal.dumps(flight.key)
+            socket.send_fds(self._channel, [packet], [*fds, file] if file >= 0 else fds)
+        except OSError:
+            # The server is dead, or its queue is full against all rules; the end of file tells the rest.
+            return False
+        finally:
+            if file >= 0:
+                os.close(file)
+        return True
+
+    def _idle_pipe(self) -> int:
+        if self._idle is None:
+            self._idle = os.pipe2(os.O_CLOEXEC)
+        return self._idle[0]
+
+    def _start_server(self) -> bool:
+        if self._deaths >= _PATIENCE:
+            return False
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        command = [self._python, "-I", "-S", "-X", "utf8", _EXECUTOR, "3"]
+        environment = {"PATH": os.defpath, "LC_ALL": "C.UTF-8"}
+        actions = [(os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0), (os.POSIX_SPAWN_DUP2, theirs.fileno(), 3)]
+        try:
+            # A descriptor that is 3 already would keep its close-on-exec flag.
+            if theirs.fileno() == 3:
+                os.set_inheritable(3, True)
+            self.server = os.posix_spawn(command[0], command, environment, file_actions=actions, setsigmask=[])
+        except OSError:
+            ours.close()
+            self._deaths = _PATIENCE
+            return False
+        finally:
+            theirs.close()
+        ours.setblocking(False)
+        self._channel = ours
+        self._loop.add_reader(ours.fileno(), self._receive)
+        return True
+
+    def _fork(self, flight: _Flight, request: dict[str, Any], fds: list[int]) -> None:
+        """Without a fork server: fork the daemon itself, which costs it some milliseconds."""
+        read, write = os.pipe2(os.O_CLOEXEC)
+        try:
+            pid = os.fork()
+        except OSError as error:
+            os.close(read)
+            os.close(write)
+            self._fail(flight, "fork", error.errno or errno.EAGAIN, "")
+            return
+        if pid == 0:
+            server_side.reset_signals()
+            child_side.run_child(request, fds, write)
+        os.close(write)
+        self._pipes[read] = flight
+        self._loop.add_reader(read, self._hear, read, pid)
+
+    # --- hearing --------------------------------------------------------------------------------------
+
+    def _receive(self) -> None:
+        """Take the answers that are there, at most a window of them a turn."""
+        for _ in range(2 * WINDOW):
+            try:
+                packet = self._channel.recv(65536) if self._channel is not None else b""
+            except BlockingIOError:
+                break
+            except OSError:
+                packet = b""
+            if not packet:
+                self._lost()
+                break
+            self._deaths = 0
+            self._take(marshal.loads(packet))
+        self._pump()
+        self._settled()
+
+    def _hear(self, pipe: int, pid: int) -> None:
+        """What the child of os.fork tells."""
+        flight = self._pipes[pipe]
+        told = os.read(pipe, 65536)
+        for answer in server_side.outcome(flight.key, pid, told, joined=flight.child is not None):
+            self._take(answer)
+            if answer[1] != "spawned":
+                self._loop.remove_reader(pipe)
+                os.close(pipe)
+                del self._pipes[pipe]
+        self._pump()
+        self._settled()
+
+    def _take(self, answer: tuple[Any, ...]) -> None:
+        key, what, *details = answer
+        flight = self._flights.get(key)
+        if flight is None:
+            return
+        if what == "spawned":
+            self._spawned(flight, details[0])
+        elif what == "execed":
+            self._execed(flight)
+        else:
+            self._fail(flight, *details)
+
+    def _spawned(self, flight: _Flight, pid: int) -> None:
+        plan = flight.plan
+        birth = processes.birth(pid)
+        flight.child = Child(plan.unit, pid, birth, plan.serial, plan.invocation)
+        self._children.add(flight.child)
+        self._landed(flight)
+        self._joined(plan.unit)
+        self._post(Spawned(plan.unit, plan.serial, pid, birth))
+
+    def _execed(self, flight: _Flight) -> None:
+        del self._flights[flight.key]
+        if flight.child is not None:
+            flight.child.settled = True
+            self._post(Execed(flight.plan.unit, flight.plan.serial))
+
+    def _fail(self, flight: _Flight, stage: str, number: int, detail: str) -> None:
+        del self._flights[flight.key]
+        if flight.child is not None:
+            flight.child.settled = flight.child.failed = True
+        self._landed(flight)
+        self._post(SpawnFailed(flight.plan.unit, flight.plan.serial, stage, number, detail))
+
+    def _landed(self, flight: _Flight) -> None:
+        """It is known whether there is a pid."""
+        if flight.sent:
+            flight.sent = False
+            self._unspawned -= 1
+        for future in flight.waiting:
+            if not future.done():
+                future.set_result(None)
+        flight.waiting.clear()
+
+    # --- when the fork server dies ----------------------------------------------------------------------
+
+    def _hang_up(self) -> None:
+        if self._channel is not None:
+            self._loop.remove_reader(self._channel.fileno())
+            self._channel.close()
+            self._channel = None
+
+    def _lost(self) -> None:
+        """Account for everything that was under way; children between clone and exec die with their server."""
+        self._hang_up()
+        self._deaths += 1
+        forked = set(self._pipes.values())
+        started = self._unknown_children()
+        for flight in [flight for flight in self._flights.values() if flight not in forked]:
+            if flight.child is not None:
+                self._after_loss(flight, flight.child)
+            elif not flight.sent:
+                continue
+            elif flight.again or flight.plan.invocation in started:
+                self._fail(flight, "fork", errno.ECONNRESET, "the fork server died")
+            else:
+                flight.again, flight.sent = True, False
+                self._unspawned -= 1
+                self._queue.appendleft(flight)
+
+    def _after_loss(self, flight: _Flight, child: Child) -> None:
+        if _is_executor(child.pid):
+            os.kill(child.pid, signal.SIGKILL)
+            self._fail(flight, "fork", errno.ECONNRESET, "the fork server died")
+        else:
+            self._execed(flight)
+
+    def _unknown_children(self) -> set[str]:
+        """Kill our children that have not execed and nobody told us of; the invocations of those that have."""
+        ourselves = os.getpid()
+        started = set()
+        for process in processes.everyone().values():
+            known = process.pid == self.server or self._children.get(process.pid) is not None
+            if process.parent != ourselves or known or not process.is_alive:
+                continue
+            if _is_executor(process.pid):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process.pid, signal.SIGKILL)
+            else:
+                started.add(processes.invocation(process.pid))
+        return started - {""}
+
+
+def _is_executor(pid: int) -> bool:
+    """The process is a child of the fork server that has not execed yet."""
+    return _EXECUTOR in processes.command_line(pid)
