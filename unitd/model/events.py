@@ -195,6 +195,8 @@ class JobAsked:
     type: JobType
     mode: JobMode
     by: Caller = OURSELVES
+    reload_if_possible: bool = False
+    """Reload instead of restart where the unit can (ReloadOrRestartUnit)."""
 
 
 @dataclass(frozen=True, slots=True)
