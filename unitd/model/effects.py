@@ -235,7 +235,9 @@ class Log:
 
 @dataclass(frozen=True, slots=True)
 class KillEverything:
-    """The last resort of a shutdown: SIGKILL, deepest first and then cgroup.kill, to all that is left of us."""
+    """The end of a shutdown: the signal, deepest first, to all that is left of us; with SIGKILL cgroup.kill too."""
+
+    signal: int
 
 
 @dataclass(frozen=True, slots=True)
