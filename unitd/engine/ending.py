@@ -1,0 +1,156 @@
+"""The shutdown, step by step: the waves, then what they spared, then proof; bounded by the cap throughout.
+
+1. waves: every unit that is up or coming up gets a stop job, irreversibly; the queue keeps the order, and a cycle
+   among the units is broken beforehand, so nobody waits for ever.
+2. spared: what KillMode= or SendSIGKILL= let live gets SIGTERM (row A11).
+3. killed: what is left then, or at the end of the waves' time, gets SIGKILL.
+4. Every process that was ever started is proved gone, or named; then the daemon leaves.
+"""
+
+from unitd.engine import queueing
+from unitd.engine.core import Core, Ending
+from unitd.engine.record import Fixed, Record
+from unitd.jobs.job import Job
+from unitd.jobs.transaction import Planned, Transaction
+from unitd.machines.phases import Service
+from unitd.machines.step import Limit
+from unitd.model.dependencies import Atom
+from unitd.model.effects import KillEverything, Leave, Level, UnitChanged, Verify
+from unitd.model.events import ShutdownAsked, Survivors
+from unitd.model.states import INFINITY, Active, JobResult, JobState, JobType
+from unitd.shutdown import budget, waves
+
+SIGTERM = 15
+SIGKILL = 9
+LOOK_AGAIN = 20_000
+"""Microseconds between two looks at what is left."""
+
+
+def begin(core: Core, asked: ShutdownAsked, target: str) -> Job:
+    """Begin to stop everything; a second request only changes how the daemon leaves."""
+    if core.ending is not None:
+        core.ending.leaving, core.ending.code = asked.leaving, asked.code or core.ending.code
+        if asked.force:
+            core.ending.waves_end = core.now
+        return _answer(core, target)
+    bounds = budget.bounds(core.now, core.config.shutdown_timeout)
+    records = [record for record in core.units.records.values() if _is_to_stop(record)]
+    found = waves.waves((r.name for r in records), lambda name: core.units.related(name, Atom.BEFORE))
+    core.ending = Ending(asked.leaving, asked.code, core.now, bounds.waves_end, bounds.end, found.depth)
+    who = asked.by.what + (f" (uid {asked.by.uid}, pid {asked.by.pid})" if asked.by.pid else "")
+    plural = "" if len(records) == 1 else "s"
+    core.log(Level.NOTICE, f"{asked.leaving} asked for by {who}: {len(records)} unit{plural} to stop")
+    for name, cycle in found.broken.items():
+        path = " -> ".join((*cycle, cycle[0]))
+        core.log(Level.WARNING, f"cannot keep the order of {name}: ordering cycle {path}", name)
+    _install_stops(core, records, frozenset(found.broken))
+    for record in records:
+        share = budget.share(core.now, bounds.waves_end, found.depth.get(record.name, 1))
+        core.step(record, Limit(share)) if record.active is Active.DEACTIVATING else None
+    if asked.force:
+        core.ending.waves_end = core.now
+    return _answer(core, target)
+
+
+def _is_to_stop(record: Record) -> bool:
+    return not isinstance(record.state, Fixed) and not record.active.is_down and record.name != "-.slice"
+
+
+def _answer(core: Core, target: str) -> Job:
+    """A job to answer with: the shutdown is not a unit's job, so this one is only told, never queued."""
+    return Job(core.units.queue.next_id, target, JobType.START, JobState.RUNNING, queued_at=core.now)
+
+
+def _install_stops(core: Core, records: list[Record], broken: frozenset[str]) -> None:
+    names = frozenset(record.name for record in records)
+    others = frozenset(core.units.records) - names
+    if not records:
+        for job in list(core.units.queue):
+            if core.units.queue.get(job.id) is not None:
+                queueing.finish(core, job, JobResult.CANCELED)
+        return
+    planned = tuple(
+        Planned(record.name, JobType.STOP, _merged(core, record.name), ignore_order=record.name in broken)
+        for record in sorted(records, key=lambda record: record.name)
+    )
+    transaction = Transaction(planned[0].unit, planned, irreversible=True, cleared=others)
+    queueing.tell_installed(core, core.units.queue.install(transaction, None, core.now))
+
+
+def _merged(core: Core, name: str) -> JobType | None:
+    job = core.units.queue.job_of(name)
+    return JobType.STOP if job is not None and job.type is JobType.STOP else None
+
+
+def next_instant(core: Core) -> int:
+    """When the shutdown itself has something to do."""
+    ending = core.ending
+    if ending is None:
+        return INFINITY
+    return min(ending.next_check, ending.waves_end if ending.step == "waves" else ending.end)
+
+
+def advance(core: Core) -> None:
+    """Go on when the waves are over, when their time is up, or when it is time to look again."""
+    ending = core.ending
+    if ending is None:
+        return
+    if ending.step == "waves":
+        left = [record for record in core.units.records.values() if _is_to_stop(record)]
+        if not left:
+            _spared(core, ending)
+        elif core.now >= ending.waves_end:
+            names = ", ".join(record.name for record in left[:5]) + (" ..." if len(left) > 5 else "")
+            core.log(Level.WARNING, f"the time for stopping is up: killing all that is left of {names}")
+            _kill(core, ending)
+    elif ending.step != "left" and core.now >= min(ending.next_check, ending.end):
+        ending.next_check = INFINITY
+        core.emit(Verify())
+
+
+def _spared(core: Core, ending: Ending) -> None:
+    """All units are down; is anything left that they spared?"""
+    ending.step = "spared"
+    ending.next_check = INFINITY
+    core.emit(Verify())
+
+
+def _kill(core: Core, ending: Ending) -> None:
+    ending.step = "killed"
+    ending.next_check = core.now + LOOK_AGAIN
+    core.emit(KillEverything(SIGKILL))
+
+
+def survivors(core: Core, event: Survivors) -> None:
+    """The answer to Verify."""
+    ending = core.ending
+    if ending is None or ending.step in ("waves", "left"):
+        return
+    first = not ending.left
+    ending.left = event.left
+    if not event.left:
+        _leave(core, ending)
+    elif core.now >= ending.end:
+        for line in event.left:
+            core.log(Level.ERR, f"cannot end {line}")
+        _leave(core, ending)
+    elif ending.step == "spared" and first:
+        for line in event.left:
+            core.log(Level.NOTICE, f"was spared, and is asked to end now: {line}")
+        core.emit(KillEverything(SIGTERM))
+        ending.next_check = core.now + LOOK_AGAIN
+    elif ending.step == "spared" and core.now >= ending.end - (ending.end - ending.waves_end) // 2:
+        _kill(core, ending)
+    else:
+        ending.next_check = core.now + LOOK_AGAIN
+
+
+def _leave(core: Core, ending: Ending) -> None:
+    ending.step = "left"
+    for record in core.units.records.values():
+        if isinstance(record.state, Service) and not record.active.is_down:
+            core.emit(UnitChanged(record.name))
+    took = (core.now - ending.began) / 1_000_000
+    words = "nothing is left" if not ending.left else f"{len(ending.left)} processes are left"
+    core.log(Level.NOTICE, f"shutdown took {took:.2f} s, {words}")
+    core.emit(Leave(ending.leaving, ending.code, ending.left))

@@ -1,0 +1,149 @@
+"""The engine: one event in, all that follows from it, effects out.
+
+handle() drains to a fixed point: changes of state first, then what machines ask for, then jobs whose turn it is.
+Nothing else in the program decides anything about units.
+"""
+
+from collections.abc import Callable, Mapping
+
+from unitd.engine import consequences, ending, queueing, reloading, requests, work
+from unitd.engine.core import Core
+from unitd.engine.record import Record
+from unitd.engine.units import Units, UnitSource
+from unitd.engine.view import View
+from unitd.jobs.job import Job
+from unitd.machines.phases import Service
+from unitd.machines.step import Ask, NameOwner
+from unitd.model.config import Config
+from unitd.model.dependencies import Atom
+from unitd.model.effects import Effect, Level, UnitGone
+from unitd.model.events import (
+    BusNameChanged,
+    Caller,
+    ConditionsChecked,
+    Event,
+    JobAsked,
+    Survivors,
+    Tick,
+    UnitFilesChanged,
+)
+from unitd.model.states import JobMode, JobResult, JobType
+
+
+class Engine:
+    def __init__(
+        self, source: UnitSource, config: Config, bases: Mapping[str, str], new_id: Callable[[], str], now: int
+    ) -> None:
+        """`bases`: where RuntimeDirectory= and kin live; `new_id`: 32 hex digits, never the same."""
+        self.core = Core(Units(source), config, bases, new_id, now=now, began=now)
+        self.view = View(self.core)
+
+    def handle(self, event: Event, now: int) -> list[Effect]:
+        """What is to be done because of `event` at `now` (monotonic us)."""
+        core = self.core
+        core.now = max(now, core.now)
+        core.effects = []
+        self._forget_looked_at()
+        self._take(event)
+        self._drain()
+        return core.effects
+
+    def deadline(self) -> int:
+        """The next instant at which Tick is due (monotonic us), INFINITY for none."""
+        core = self.core
+        first = min(core.deadlines.values(), default=core.units.queue.deadline())
+        return min(first, core.units.queue.deadline(), ending.next_instant(core))
+
+    def boot(self, target: str, now: int) -> list[Effect]:
+        """Start the first target; when its job ends the start-up is finished."""
+        asked = JobAsked(0, target, JobType.START, JobMode.REPLACE, Caller(what="start-up"))
+        self.core.first_job = self.core.units.queue.next_id
+        effects = self.handle(asked, now)
+        if not len(self.core.units.queue) and not self.core.finished:
+            self.core.finished = now
+        return effects
+
+    def _take(self, event: Event) -> None:
+        core = self.core
+        match event:
+            case Tick():
+                self._tick()
+            case ConditionsChecked():
+                work.conditions_checked(core, event)
+            case BusNameChanged(name=name, owner=owner, pid=pid):
+                for unit in sorted(core.bus_names.get(name, ())):
+                    record = core.units.known(unit)
+                    if record is not None:
+                        core.step(record, NameOwner(bool(owner), pid))
+            case UnitFilesChanged():
+                reloading.files_changed(core)
+            case Survivors():
+                ending.survivors(core, event)
+            case _ if hasattr(event, "token"):
+                requests.handle(core, event)  # type: ignore[arg-type]
+            case _:
+                record = core.units.known(event.unit)
+                if record is not None:
+                    core.step(record, event)
+
+    def _tick(self) -> None:
+        core = self.core
+        due = sorted(name for name, instant in core.deadlines.items() if instant <= core.now)
+        for name in due:
+            core.step(core.units.records[name], Tick())
+        queue = core.units.queue
+        for id in queue.expired(core.now):
+            job = queue.get(id)
+            if job is not None:
+                queueing.finish(core, job, JobResult.TIMEOUT)
+
+    def _drain(self) -> None:
+        core = self.core
+        queue = core.units.queue
+        while True:
+            if core.changes:
+                consequences.follow(core, core.changes.popleft())
+            elif core.fallen:
+                consequences.on_failure(core, core.fallen.popleft())
+            elif core.asks:
+                self._answer_ask(*core.asks.popleft())
+            elif (job := queue.next_runnable(core.units)) is not None:
+                self._run(job)
+            else:
+                break
+        ending.advance(core)
+        core.take_fresh()
+
+    def _run(self, job: Job) -> None:
+        """A mistake in running a job fails this job alone."""
+        try:
+            work.run(self.core, job)
+        except Exception as fault:
+            text = f"cannot {job.type} {job.unit}: internal error {type(fault).__name__}: {fault}"
+            self.core.log(Level.ERR, text, job.unit)
+            if self.core.units.queue.get(job.id) is not None:
+                queueing.finish(self.core, job, JobResult.FAILED)
+
+    def _answer_ask(self, record: Record, ask: Ask) -> None:
+        core = self.core
+        match ask:
+            case Ask.RESTART:
+                if isinstance(record.state, Service):
+                    queueing.enqueue(core, record.name, JobType.RESTART, JobMode.REPLACE, Caller(what="Restart="))
+            case Ask.START_TRIGGERED:
+                for other in core.units.related(record.name, Atom.TRIGGERS):
+                    queueing.enqueue(core, other, JobType.START, JobMode.REPLACE, Caller(what=record.name))
+
+    def _forget_looked_at(self) -> None:
+        """Units that were only looked at go again, so that questions do not fill the memory."""
+        core = self.core
+        for name in core.looked_at:
+            record = core.units.records.get(name)
+            if record is None:
+                continue
+            record.wanted = False
+            untouched = not record.times.state_change and core.units.queue.job_of(name) is None
+            if untouched and record.active.is_down and not core.units.is_needed(name):
+                core.units.forget(name)
+                core.emit(UnitGone(name))
+        core.looked_at.clear()

@@ -1,0 +1,163 @@
+"""What others ask of the engine, and the answers; refusals are answers too."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from unitd.engine import ending, queueing, reloading
+from unitd.engine.core import Core
+from unitd.engine.record import Record
+from unitd.jobs.admission import load_fault, manual
+from unitd.jobs.job import Job
+from unitd.machines.phases import Dead, Service
+from unitd.machines.step import Reset
+from unitd.model.effects import Answer, Kill, Level, Scope
+from unitd.model.events import (
+    Caller,
+    CancelAsked,
+    JobAsked,
+    KillAsked,
+    Leaving,
+    LoadAsked,
+    ReloadAsked,
+    Request,
+    ResetFailedAsked,
+    ShutdownAsked,
+    Whom,
+)
+from unitd.model.refusals import Kind, Refusal
+from unitd.model.states import JobResult, JobType
+from unitd.syntax.unit_name import valid
+
+POWER: dict[str, Leaving] = {
+    "poweroff.target": Leaving.POWEROFF,
+    "reboot.target": Leaving.REBOOT,
+    "halt.target": Leaving.HALT,
+    "kexec.target": Leaving.KEXEC,
+    "exit.target": Leaving.EXIT,
+}
+"""Targets whose start is a shutdown, whoever asks."""
+
+
+def handle(core: Core, request: Request) -> None:
+    """Carry out a request and answer it."""
+    try:
+        value = _ROUTES[type(request)](core, request)
+    except Refusal as refusal:
+        value = refusal
+    if request.token:
+        core.emit(Answer(request.token, value))
+    elif isinstance(value, Refusal):
+        core.log(Level.ERR, str(value), value.unit)
+
+
+def _job(core: Core, asked: JobAsked) -> Job:
+    """A job for a unit; the answer is the job."""
+    record = _named(core, asked.unit)
+    if record.name in POWER and asked.type is JobType.START:
+        return ending.begin(core, ShutdownAsked(0, POWER[record.name], by=asked.by), record.name)
+    if core.ending is not None and asked.type is not JobType.STOP:
+        raise Refusal(Kind.SHUTTING_DOWN, record.name, f"cannot {asked.type} {record.name}: a shutdown is under way")
+    type = manual(core.units, record.unit, asked.type, reload_if_possible=asked.reload_if_possible)
+    core.log(Level.DEBUG, f"{type} of {record.name} asked for by {_who(asked.by)}", record.name)
+    return queueing.install(core, record.name, type, asked.mode, asked.by)
+
+
+def _who(by: Caller) -> str:
+    return f"{by.what} (uid {by.uid}, pid {by.pid})" if by.pid else by.what
+
+
+def _named(core: Core, name: str) -> Record:
+    """The unit of a request; raises NoSuchUnit for what is no unit name."""
+    if not valid(name):
+        raise Refusal(Kind.INVALID_ARGS, name, f"cannot use {name!r}: not a unit name")
+    record = core.units.record(name)
+    core.take_fresh()
+    return record
+
+
+def _loaded(core: Core, name: str) -> Record:
+    """A unit that exists; raises the reason why it does not."""
+    record = _named(core, name)
+    fault = load_fault(record.unit)
+    if fault is not None and record.active.is_down:
+        kind, words = fault
+        look(core, record)
+        raise Refusal(kind, record.name, f"Unit {record.name} {words}.")
+    return record
+
+
+def look(core: Core, record: Record) -> None:
+    """Somebody looked at the unit: it is forgotten soon when nothing else needs it."""
+    if not record.times.state_change and not record.wanted:
+        record.wanted = True
+        core.looked_at.append(record.name)
+
+
+def _load(core: Core, asked: LoadAsked) -> str:
+    """Make a unit known; the answer is its real name."""
+    record = _named(core, asked.unit)
+    look(core, record)
+    return record.name
+
+
+def _cancel(core: Core, asked: CancelAsked) -> None:
+    queue = core.units.queue
+    if asked.id:
+        job = queue.get(asked.id)
+        if job is None:
+            raise Refusal(Kind.NO_SUCH_JOB, "", f"cannot cancel job {asked.id}: there is no such job")
+        jobs = [job]
+    else:
+        jobs = list(queue)
+    for job in jobs:
+        if queue.get(job.id) is not None:
+            queueing.finish(core, job, JobResult.CANCELED)
+
+
+def _kill(core: Core, asked: KillAsked) -> None:
+    """Any signal to the unit's processes (rows B2, C9)."""
+    record = _loaded(core, asked.unit)
+    state = record.state
+    if not isinstance(state, Service):
+        raise Refusal(Kind.NO_SUCH_PROCESS, record.name, f"cannot signal {record.name}: it has no processes")
+    main = state.main.pid if state.main is not None else 0
+    control = state.control.pid if state.control is not None else 0
+    wanted = {Whom.ALL: (control, main), Whom.MAIN: (main,), Whom.CONTROL: (control,)}[asked.whom]
+    pids = tuple(pid for pid in wanted if pid)
+    if not pids and not (asked.whom is Whom.ALL and state.populated):
+        what = "no process" if asked.whom is Whom.ALL else f"no {asked.whom} process"
+        raise Refusal(Kind.NO_SUCH_PROCESS, record.name, f"cannot signal {record.name}: it has {what}")
+    scope = Scope.ALL if asked.whom is Whom.ALL else Scope.NAMED
+    core.log(Level.INFO, f"signal {asked.signal} to {record.name} asked for by {_who(asked.by)}", record.name)
+    core.emit(Kill(record.name, asked.signal, scope, pids))
+
+
+def _reset_failed(core: Core, asked: ResetFailedAsked) -> None:
+    records = [_loaded(core, asked.unit)] if asked.unit else list(core.units.records.values())
+    for record in records:
+        record.starts.clear()
+        core.step(record, Reset())
+        if isinstance(record.state, Service) and isinstance(record.state.phase, Dead):
+            record.state = replace(record.state, forget_restarts=True)
+
+
+def _reload(core: Core, asked: ReloadAsked) -> Any:
+    if core.ending is not None:
+        raise Refusal(Kind.SHUTTING_DOWN, "", "cannot reload: a shutdown is under way")
+    return reloading.reload(core)
+
+
+def _shutdown(core: Core, asked: ShutdownAsked) -> Job:
+    return ending.begin(core, asked, f"{asked.leaving}.target")
+
+
+_ROUTES: dict[type, Callable[[Core, Any], Any]] = {
+    JobAsked: _job,
+    CancelAsked: _cancel,
+    KillAsked: _kill,
+    ResetFailedAsked: _reset_failed,
+    LoadAsked: _load,
+    ReloadAsked: _reload,
+    ShutdownAsked: _shutdown,
+}

@@ -1,0 +1,230 @@
+"""The engine, read only: what a question over the bus or a test may know. Instants are monotonic us, 0 for never."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from unitd.engine.core import Core
+from unitd.engine.record import Record, Times
+from unitd.jobs.job import Job
+from unitd.machines.phases import AutoRestart, Commands, Killing, Run, Rung, Service
+from unitd.machines.sockets import Socket
+from unitd.model.dependencies import Dep
+from unitd.model.events import How
+from unitd.model.states import Active, Result
+from unitd.model.unit import Unit
+
+_CODE = {How.EXITED: 1, How.KILLED: 2, How.DUMPED: 3}
+
+
+@dataclass(frozen=True, slots=True)
+class CommandStatus:
+    """`code` as in waitid(2): 1 exited, 2 killed, 3 dumped; 0: not ended."""
+
+    start: int
+    stop: int
+    pid: int
+    code: int
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceStatus:
+    """See bus/ports."""
+
+    main_pid: int
+    control_pid: int
+    exec_main_pid: int
+    exec_main_start: int
+    exec_main_exit: int
+    exec_main_code: int
+    exec_main_status: int
+    result: str
+    reload_result: str
+    status_text: str
+    status_errno: int
+    restarts: int
+    watchdog_time: int
+    commands: Mapping[str, Sequence[CommandStatus]]
+    fault: str
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    unit: Unit
+    active: Active
+    sub: str
+    times: Times
+    invocation: str
+    conditions: tuple[int, ...]
+    asserts: tuple[int, ...]
+    job: int
+    service: ServiceStatus | None
+    result: str
+    cgroup: str
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One unit on its way down: its phase, until when, and what follows then."""
+
+    unit: str
+    phase: str
+    deadline: int
+    next: str
+
+
+class View:
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    def units(self) -> Sequence[str]:
+        return sorted(self._core.units.records)
+
+    def status(self, name: str) -> Status | None:
+        record = self._core.units.known(name)
+        return _status(self._core, record) if record is not None else None
+
+    def active(self, name: str) -> Active:
+        record = self._core.units.known(name)
+        return record.active if record is not None else Active.INACTIVE
+
+    def deps(self, name: str, kind: Dep) -> Sequence[str]:
+        return self._core.units.index.deps(name, kind)
+
+    def jobs(self) -> Sequence[Job]:
+        return list(self._core.units.queue)
+
+    def job(self, id: int) -> Job | None:
+        return self._core.units.queue.get(id)
+
+    def job_of(self, unit: str) -> Job | None:
+        return self._core.units.queue.job_of(unit)
+
+    def unit_of_pid(self, pid: int) -> str | None:
+        """The unit whose main or control process this is."""
+        for name, record in self._core.units.records.items():
+            state = record.state
+            if isinstance(state, Service) and any(p is not None and p.pid == pid for p in (state.main, state.control)):
+                return name
+        return None
+
+    def unit_of_invocation(self, id: str) -> str | None:
+        for name, record in self._core.units.records.items():
+            if id and record.invocation == id:
+                return name
+        return None
+
+    def system_state(self) -> str:
+        """systemctl is-system-running."""
+        core = self._core
+        if core.ending is not None:
+            return "stopping"
+        if core.first_job and not core.finished:
+            return "starting"
+        for target in ("rescue.target", "emergency.target"):
+            if self.active(target).is_up:
+                return "maintenance"
+        return "degraded" if core.failed else "running"
+
+    def times(self) -> Mapping[str, int]:
+        return {"Userspace": self._core.began, "Finish": self._core.finished}
+
+    def failed_count(self) -> int:
+        return len(self._core.failed)
+
+    def stopping(self) -> Sequence[Progress]:
+        """The units on their way down, by name."""
+        found = []
+        for name, record in sorted(self._core.units.records.items()):
+            if record.active is Active.DEACTIVATING and isinstance(record.state, Service):
+                phase = record.state.phase
+                deadline = phase.deadline if isinstance(phase, Commands | Killing) else 0
+                found.append(Progress(name, record.sub, deadline, _next(record)))
+        return found
+
+    def need_reload(self, name: str) -> bool:
+        record = self._core.units.known(name)
+        return record is not None and self._core.units.source.changed_since_load(record.unit)
+
+    def is_ending(self) -> bool:
+        return self._core.ending is not None
+
+    def waiting_to_stop(self) -> int:
+        """How many units are not down yet."""
+        return sum(1 for job in self._core.units.queue if job.type == "stop")
+
+
+def _next(record: Record) -> str:
+    """What follows when the deadline of this phase passes."""
+    state = record.state
+    assert isinstance(state, Service)
+    match state.phase:
+        case Killing(rung=Rung.ABORT | Rung.TERM | Rung.FINAL_TERM):
+            return "SIGKILL" if record.conf.kill.send_sigkill else "give up (SendSIGKILL=no)"
+        case Killing():
+            return "give up"
+        case Commands():
+            return "SIGTERM"
+        case AutoRestart():
+            return "restart"
+        case _:
+            return ""
+
+
+def _status(core: Core, record: Record) -> Status:
+    state = record.state
+    job = core.units.queue.job_of(record.name)
+    service = _service(state) if isinstance(state, Service) else None
+    result = state.result if isinstance(state, Service | Socket) else Result.SUCCESS
+    has_cgroup = not record.active.is_down
+    return Status(
+        unit=record.unit,
+        active=record.active,
+        sub=record.sub,
+        times=record.times,
+        invocation=record.invocation,
+        conditions=record.conditions,
+        asserts=record.asserts,
+        job=job.id if job is not None else 0,
+        service=service,
+        result=result,
+        cgroup=core.cgroup(record) if has_cgroup else "",
+    )
+
+
+def _service(state: Service) -> ServiceStatus:
+    last = state.last_main
+    return ServiceStatus(
+        main_pid=state.main.pid if state.main is not None else 0,
+        control_pid=state.control.pid if state.control is not None else 0,
+        exec_main_pid=last.pid,
+        exec_main_start=last.started,
+        exec_main_exit=last.exited,
+        exec_main_code=_CODE[last.exit.how] if last.exit is not None else 0,
+        exec_main_status=last.exit.status if last.exit is not None else 0,
+        result=state.result,
+        reload_result=state.reload_result,
+        status_text=state.status_text,
+        status_errno=state.status_errno,
+        restarts=state.restarts,
+        watchdog_time=state.watchdog_at,
+        commands=_commands(state.runs),
+        fault=_fault(state),
+    )
+
+
+def _commands(runs: Mapping[tuple[str, int], Run]) -> dict[str, list[CommandStatus]]:
+    found: dict[str, list[CommandStatus]] = {}
+    for (setting, _), run in sorted(runs.items()):
+        code, status = (_CODE[run.exit.how], run.exit.status) if run.exit is not None else (0, 0)
+        found.setdefault(setting, []).append(CommandStatus(run.started, run.exited, run.pid, code, status))
+    return found
+
+
+def _fault(state: Service) -> str:
+    """Why no program ran, in words; "" when one did."""
+    fault = state.fault
+    if fault is None:
+        return ""
+    detail = f": {fault.detail}" if fault.detail else ""
+    return f"cannot run {fault.path} for {fault.setting}= ({fault.stage}, errno {fault.errno}){detail}"

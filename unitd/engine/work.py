@@ -1,0 +1,175 @@
+"""Jobs at work: what a job does to its unit when its turn has come, and what its end means.
+
+The order of checks before a start is systemd's: load state, type, start limit, what it is bound to, conditions.
+"""
+
+from unitd.engine import queueing
+from unitd.engine.core import Core
+from unitd.engine.record import Fixed, Record
+from unitd.jobs import algebra
+from unitd.jobs.algebra import Move
+from unitd.jobs.job import Job
+from unitd.machines.phases import AutoRestart, Service
+from unitd.machines.sockets import Socket
+from unitd.machines.step import Refuse, Reload, Start, Stop
+from unitd.model import settings
+from unitd.model.dependencies import Atom
+from unitd.model.effects import (
+    CheckConditions,
+    JobChanged,
+    Level,
+    UnitChanged,
+)
+from unitd.model.events import Caller, ConditionsChecked
+from unitd.model.states import INFINITY, Active, JobResult, JobType, Load, Result
+from unitd.shutdown import budget
+
+
+def run(core: Core, job: Job) -> None:
+    """A waiting job's turn."""
+    record = core.units.record(job.unit)
+    move = algebra.opening(job.type, record.active)
+    if isinstance(move, JobResult):
+        if move is JobResult.DONE and job.type is JobType.STOP and isinstance(record.state, Service):
+            _forbid_restart(core, record)
+        queueing.finish(core, job, move)
+        return
+    if move is Move.WAIT:
+        return
+    core.units.queue.started(job.id, core.now)
+    core.emit(JobChanged(job.id))
+    if isinstance(job.by, Caller):
+        record.by = job.by
+    match job.type:
+        case JobType.START:
+            _start(core, record, job)
+        case JobType.STOP | JobType.RESTART:
+            _stop(core, record, job)
+        case JobType.RELOAD:
+            core.step(record, Reload())
+            if record.active is Active.ACTIVE:
+                queueing.finish(core, job, JobResult.DONE)
+        case _:
+            queueing.finish(core, job, JobResult.INVALID)
+
+
+def _forbid_restart(core: Core, record: Record) -> None:
+    core.step(record, Stop())
+
+
+def _stop(core: Core, record: Record, job: Job) -> None:
+    if isinstance(record.state, Fixed):
+        queueing.finish(core, job, JobResult.DONE if record.active.is_down else JobResult.UNSUPPORTED)
+        return
+    limit = INFINITY
+    if core.ending is not None:
+        limit = budget.share(core.now, core.ending.waves_end, core.ending.depth.get(record.name, 1))
+    core.step(record, Stop(limit, restarting=job.type is JobType.RESTART))
+
+
+def _start(core: Core, record: Record, job: Job) -> None:
+    """Everything that may speak against a start, then the start."""
+    waiting = isinstance(record.state, Service) and isinstance(record.state.phase, AutoRestart)
+    if record.active is Active.ACTIVATING and not waiting:
+        return
+    if record.unit.load is not Load.LOADED:
+        queueing.finish(core, job, JobResult.INVALID)
+        return
+    if (reason := unsupported(record)) is not None:
+        core.log(Level.ERR, f"cannot start {record.name}: {reason}", record.name)
+        queueing.finish(core, job, JobResult.UNSUPPORTED)
+        return
+    if _limited(core, record):
+        core.log(Level.ERR, f"cannot start {record.name}: it was started too often (StartLimitBurst=)", record.name)
+        core.step(record, Refuse(Result.START_LIMIT))
+        queueing.finish(core, job, JobResult.FAILED)
+        return
+    after = core.units.related(record.name, Atom.AFTER)
+    for bound in core.units.related(record.name, Atom.CANNOT_BE_ACTIVE_WITHOUT):
+        if bound in after and not core.units.active(bound).is_up:
+            core.log(Level.ERR, f"cannot start {record.name}: it is bound to {bound}, which is not up", record.name)
+            queueing.finish(core, job, JobResult.DEPENDENCY)
+            return
+    conditions = settings.value(record.unit, "Conditions")
+    asserts = settings.value(record.unit, "Asserts")
+    if conditions or asserts:
+        record.checking = job.id
+        core.emit(CheckConditions(record.name, job.id, conditions, asserts))
+    else:
+        go(core, record)
+
+
+def unsupported(record: Record) -> str | None:
+    """Why a unit of this kind cannot be started here; None when it can."""
+    if isinstance(record.state, Fixed) and record.state.active is Active.INACTIVE:
+        return f"units of type {record.unit.type} are not carried out yet"
+    if isinstance(record.state, Socket) and settings.value(record.unit, "Accept"):
+        return "Accept=yes is not carried out yet"
+    return None
+
+
+def _limited(core: Core, record: Record) -> bool:
+    """Whether the start limit is hit; notes this start."""
+    interval: int = settings.value(record.unit, "StartLimitIntervalSec")
+    burst: int = settings.value(record.unit, "StartLimitBurst")
+    if not interval or not burst or record.unit.type not in ("service", "socket"):
+        return False
+    while record.starts and core.now - record.starts[0] >= interval:
+        record.starts.popleft()
+    if len(record.starts) >= burst:
+        return True
+    record.starts.append(core.now)
+    return False
+
+
+def conditions_checked(core: Core, event: ConditionsChecked) -> None:
+    """The answer about the conditions of a start."""
+    record = core.units.known(event.unit)
+    if record is None or record.checking != event.serial:
+        return
+    record.checking = 0
+    record.conditions, record.asserts = event.conditions, event.asserts
+    record.times.condition = core.now
+    core.emit(UnitChanged(record.name))
+    job = core.units.queue.job_of(record.name)
+    if job is None or job.id != event.serial:
+        return
+    if not _hold(settings.value(record.unit, "Conditions"), event.conditions):
+        core.log(Level.INFO, f"{record.name} is not started: a condition does not hold", record.name)
+        queueing.finish(core, job, JobResult.DONE)
+        return
+    record.times.assert_ = core.now
+    if not _hold(settings.value(record.unit, "Asserts"), event.asserts):
+        core.log(Level.ERR, f"cannot start {record.name}: an assertion does not hold", record.name)
+        queueing.finish(core, job, JobResult.ASSERT)
+        return
+    go(core, record)
+
+
+def _hold(conditions: tuple[object, ...], states: tuple[int, ...]) -> bool:
+    """All plain ones are met, and of those with a | at least one (systemd.unit(5), Conditions)."""
+    triggers = [state for condition, state in zip(conditions, states, strict=True) if getattr(condition, "trigger", 0)]
+    plain = [state for condition, state in zip(conditions, states, strict=True) if not getattr(condition, "trigger", 0)]
+    return all(state > 0 for state in plain) and (not triggers or any(state > 0 for state in triggers))
+
+
+def go(core: Core, record: Record) -> None:
+    """Nothing speaks against the start."""
+    record.invocation = core.new_id()
+    core.step(record, Start())
+
+
+def progress(core: Core, record: Record) -> None:
+    """A unit changed its state: its job may be done by that."""
+    queue = core.units.queue
+    job = queue.job_of(record.name)
+    if job is None:
+        return
+    if job.is_waiting:
+        queue.wake(record.name)
+        return
+    state = record.state
+    reload_ok = not isinstance(state, Service) or state.reload_result is Result.SUCCESS
+    result = algebra.outcome(job.type, record.active, running=True, reload_ok=reload_ok)
+    if result is not None:
+        queueing.finish(core, job, result)
