@@ -8,6 +8,7 @@ MODULES. A document without `cases` needs `cases(document) -> list of cases, eac
 from typing import Final
 
 MODULES: Final[dict[str, str]] = {
+    "condition": "conditions",
     "env_file_debian": "environments",
     "environment": "environments",
     "exec_command": "commands",
@@ -23,10 +24,10 @@ MODULES: Final[dict[str, str]] = {
 
 NOT_RUN: Final[dict[str, str]] = {
     "calendar": "timers are not carried out yet",
-    "condition": "no code for it yet",
     "corpus_golden": "no code for it yet",
     "install": "no code for it yet",
     "path_unit": "prose for a running manager",
     "run_unit_test_execute": "starts real processes",
+    "smoke": "starts real daemons",
     "unit_parse": "no code for it yet",
 }
