@@ -40,6 +40,14 @@ def gid(name: str) -> int:
     raise KeyError(name)
 
 
+def group_name(number: int) -> str:
+    """The name that /etc/group has for the number, or ""."""
+    for fields in _rows("/etc/group", 3):
+        if fields[2] == str(number):
+            return fields[0]
+    return ""
+
+
 def members(group: int) -> frozenset[str]:
     """Names that /etc/group lists as members of the group with this number."""
     for fields in _rows("/etc/group", 4):
@@ -49,7 +57,14 @@ def members(group: int) -> frozenset[str]:
 
 
 def _number(text: str) -> bool:
-    return text.isascii() and text.isdecimal() and int(text) not in INVALID
+    """Whether it is a number that may stand for an account: decimal, no leading zero, in range."""
+    return (
+        text.isascii()
+        and text.isdecimal()
+        and str(int(text)) == text
+        and int(text) < 2**32
+        and int(text) not in INVALID
+    )
 
 
 def _rows(path: str, width: int) -> list[list[str]]:
