@@ -1,0 +1,31 @@
+"""Units that exist without files: the root slice and mount, system.slice, user.slice and the daemon's own scope."""
+
+from typing import Final
+
+from unitd.graph.draft import Draft
+
+NAMES: Final = frozenset(("-.slice", "system.slice", "user.slice", "init.scope", "-.mount"))
+
+PERPETUAL: Final = frozenset(("-.slice", "system.slice", "init.scope", "-.mount"))
+"""Always active; they can be neither started nor stopped."""
+
+_DESCRIPTIONS: Final = {
+    "-.slice": "Root Slice",
+    "system.slice": "System Slice",
+    "user.slice": "User and Session Slice",
+    "init.scope": "System and Service Manager",
+    "-.mount": "Root Mount",
+}
+
+
+def complete(draft: Draft) -> None:
+    """What is known of these units, where no file says otherwise."""
+    if draft.name not in NAMES:
+        return
+    draft.settings.setdefault("Description", _DESCRIPTIONS[draft.name])
+    if draft.name in PERPETUAL:
+        draft.settings["DefaultDependencies"] = False
+        draft.settings["RefuseManualStart"] = True
+        draft.settings["RefuseManualStop"] = True
+    if draft.name == "-.mount":
+        draft.settings["Where"] = "/"

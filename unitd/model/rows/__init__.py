@@ -1,0 +1,1 @@
+"""The rows of the table of directives, one module per man page."""
