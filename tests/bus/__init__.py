@@ -1,0 +1,1 @@
+"""The bus: tables, answers, the private socket, the link."""

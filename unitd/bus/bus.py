@@ -1,0 +1,98 @@
+"""The bus as the runtime sees it: effects in, events out; one set of answers on every connection.
+
+The runtime calls `tell` with each effect that concerns clients, and `flush` once its turn of the loop is done.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Final
+
+from unitd.bus.changes import Changes, Listener, progress
+from unitd.bus.dispatch import Dispatch, Log
+from unitd.bus.ports import World
+from unitd.bus.private import Private
+from unitd.model.effects import Answer, Effect
+from unitd.model.events import Event
+from unitd.wire.dialects import PYZINIT, Dialect
+from unitd.wire.message import Message, encode
+
+_PROGRESS_EVERY_S: Final = 1.0
+
+
+class Bus:
+    """All connections of the daemon. `post` queues an event for the engine; tokens above 0 are the bus' own."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, world: World, post: Callable[[Event], None], log: Log) -> None:
+        self._loop = loop
+        self._post = post
+        self._log = log
+        self._dispatch = Dispatch(world, post, log)
+        self._changes = Changes()
+        self._servers: list[Private] = []
+        self._tick: asyncio.TimerHandle | None = None
+
+    def listen(self, path: str, dialect: Dialect = PYZINIT, *, root_only: bool = False) -> None:
+        """Serve a private socket at this path; OSError when it cannot be made."""
+        self._servers.append(Private(self._loop, path, dialect, self._dispatch, self._log, root_only=root_only))
+
+    def tell(self, effect: Effect) -> None:
+        """An effect of the engine that clients may wait for or hear of."""
+        if isinstance(effect, Answer):
+            self._dispatch.tell(effect)
+        else:
+            self._changes.note(effect)
+
+    def flush(self) -> None:
+        """Send all that this turn of the loop brought: first signals, answers, changes, last signals."""
+        listeners = self._listeners()
+        if self._changes.is_empty:
+            self._dispatch.flush()
+            return
+        for dialect, ears in listeners.items():
+            for signal in self._changes.early(dialect):
+                self._say(signal, dialect, ears)
+        self._dispatch.flush()
+        for dialect, ears in listeners.items():
+            for signal in self._changes.late(self._dispatch.world(dialect)):
+                self._say(signal, dialect, ears)
+        self._changes.end(anyone=bool(listeners))
+        self._watch_shutdown()
+
+    def close(self) -> None:
+        """End all connections."""
+        if self._tick is not None:
+            self._tick.cancel()
+        for server in self._servers:
+            server.close()
+        self._servers.clear()
+
+    def _listeners(self) -> dict[Dialect, list[Listener]]:
+        found: dict[Dialect, list[Listener]] = {}
+        for listener in self._connections():
+            if listener.hears:
+                found.setdefault(listener.dialect, []).append(listener)
+        return found
+
+    def _connections(self) -> Iterator[Listener]:
+        for server in self._servers:
+            yield from server.clients
+
+    def _say(self, signal: Message, dialect: Dialect, ears: list[Listener]) -> None:
+        """One message for all who hear: the bytes are the same on every connection."""
+        raw = encode(replace(signal, serial=self._dispatch.serial(), sender=dialect.bus_name))
+        for listener in ears:
+            listener.send(raw)
+
+    def _watch_shutdown(self) -> None:
+        """While units are being stopped, tell of them now and then, changed or not: time passes and processes go."""
+        if self._tick is None and self._listeners() and self._dispatch.world(PYZINIT).view.stopping():
+            self._tick = self._loop.call_later(_PROGRESS_EVERY_S, self._tell_progress)
+
+    def _tell_progress(self) -> None:
+        self._tick = None
+        for dialect, ears in self._listeners().items():
+            world = self._dispatch.world(dialect)
+            for signal in progress(world, world.view.stopping()):
+                self._say(signal, dialect, ears)
+        self._watch_shutdown()

@@ -1,0 +1,77 @@
+"""A call and what may become of it, as values."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from unitd.model.events import Caller, Request
+from unitd.model.refusals import Kind, Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Who is at the other end, as the kernel or the bus daemon tells; uid -1: not known, may do nothing."""
+
+    uid: int
+    pid: int = 0
+    gids: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A method call; interface "" when the caller named none."""
+
+    path: str
+    interface: str
+    member: str
+    signature: str
+    body: tuple[Any, ...]
+    by: Credentials
+
+    @property
+    def caller(self) -> Caller:
+        return Caller(uid=self.by.uid, pid=self.by.pid, what="D-Bus")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    signature: str = ""
+    body: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """`kind` becomes the dialect's error name; None: our own failure, which has no better name than Failed."""
+
+    kind: Kind | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """The engine has to be asked: `request` makes the event for a token; `then` judges what it answered."""
+
+    request: Callable[[int], Request]
+    then: Callable[[Any], "Outcome"]
+
+
+@dataclass(frozen=True, slots=True)
+class Enrol:
+    """The caller wants signals, or no more."""
+
+    wanted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ExitWith:
+    """The daemon is to exit with this code."""
+
+    code: int
+
+
+Outcome: TypeAlias = Reply | Fault | Ask | Enrol | ExitWith
+
+
+def fault(refusal: Refusal) -> Fault:
+    """The refusal as the caller is told it."""
+    return Fault(refusal.kind, str(refusal))

@@ -1,0 +1,180 @@
+"""What changed in this turn of the loop -> signals, each thing told once.
+
+The order on the wire is that of systemd: UnitNew, JobNew, then the answers, then PropertiesChanged, then JobRemoved
+and UnitRemoved. Of a unit's properties only those are told that differ from what was told last; what was told is kept
+only while somebody listens. Nothing is worked out when nobody does.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Final, Protocol
+
+from unitd.bus.interfaces.job import JOB
+from unitd.bus.interfaces.manager import MANAGER
+from unitd.bus.interfaces.table import Emits, Interface, Property
+from unitd.bus.interfaces.types import TYPES
+from unitd.bus.interfaces.unit import UNIT
+from unitd.bus.ports import Progress, World
+from unitd.model import effects
+from unitd.wire import dialects
+from unitd.wire.dialects import Dialect
+from unitd.wire.message import Message, Type
+
+
+class Listener(Protocol):
+    """A connection that may want signals."""
+
+    dialect: Dialect
+
+    @property
+    def hears(self) -> bool: ...
+    def send(self, raw: bytes) -> None: ...
+
+
+def _changing(interface: Interface) -> tuple[Property, ...]:
+    return tuple(row for row in interface.properties.values() if row.emits is Emits.CHANGE)
+
+
+def _invalidated(interface: Interface) -> tuple[str, ...]:
+    return tuple(row.name for row in interface.properties.values() if row.emits is Emits.INVALIDATES)
+
+
+_ALL: Final = (UNIT, JOB, MANAGER, *TYPES.values())
+_CHANGING: Final = {each.name: _changing(each) for each in _ALL}
+_INVALIDATED: Final = {each.name: _invalidated(each) for each in _ALL}
+_MOST_AT_A_TIME: Final = 50
+"""Units whose progress is told in one go; with more, it is those whose time is up first."""
+
+
+class Changes:
+    """Gathers effects; `early` and `late` give the signals of a turn, before and after its answers."""
+
+    def __init__(self) -> None:
+        self._first: list[effects.Effect] = []
+        self._last: list[effects.Effect] = []
+        self._units: dict[str, None] = {}
+        self._jobs: dict[int, None] = {}
+        self._told: dict[tuple[Dialect, str, str], tuple[Any, ...]] = {}
+
+    def note(self, effect: effects.Effect) -> None:
+        """An effect of the engine; those that nobody can see are passed over."""
+        match effect:
+            case effects.UnitChanged():
+                self._units[effect.unit] = None
+            case effects.JobChanged():
+                self._jobs[effect.id] = None
+            case effects.JobNew():
+                self._first.append(effect)
+                self._units[effect.unit] = None
+            case effects.JobGone():
+                self._last.append(effect)
+                self._units[effect.unit] = None
+            case effects.UnitNew() | effects.Reloading(active=True):
+                self._first.append(effect)
+            case effects.UnitGone() | effects.Reloading() | effects.StartupFinished():
+                self._last.append(effect)
+            case _:
+                return
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self._first or self._last or self._units or self._jobs)
+
+    def early(self, dialect: Dialect) -> list[Message]:
+        """What goes out before the answers."""
+        return [_signal(effect, dialect) for effect in self._first]
+
+    def late(self, world: World) -> Iterator[Message]:
+        """What goes out after the answers."""
+        dialect = world.dialect
+        for name in self._units:
+            status = world.view.status(name)
+            if status is not None:
+                path = dialect.unit_path(status.unit.name)
+                for interface in (UNIT, TYPES[status.unit.type]):
+                    yield from self._differences(world, path, interface, status)
+        for id in self._jobs:
+            job = world.view.job(id)
+            if job is not None:
+                yield from self._differences(world, dialect.job_path(id), JOB, job)
+        if self._units:
+            yield from self._differences(world, dialect.object, MANAGER, None)
+            yield from progress(world, (each for each in world.view.stopping() if each.unit in self._units))
+        for effect in self._last:
+            yield _signal(effect, dialect)
+
+    def end(self, *, anyone: bool) -> None:
+        """The turn is over; without a listener nothing told is remembered."""
+        gone = [dialect_path for effect in self._last for dialect_path in self._paths(effect)]
+        self._first, self._last = [], []
+        self._units.clear()
+        self._jobs.clear()
+        if not anyone:
+            self._told.clear()
+        elif gone:
+            paths = frozenset(gone)
+            self._told = {key: value for key, value in self._told.items() if key[:2] not in paths}
+
+    def _paths(self, effect: effects.Effect) -> list[tuple[Dialect, str]]:
+        known = {dialect: None for dialect, _, _ in self._told}
+        match effect:
+            case effects.UnitGone():
+                return [(dialect, dialect.unit_path(effect.unit)) for dialect in known]
+            case effects.JobGone():
+                return [(dialect, dialect.job_path(effect.id)) for dialect in known]
+            case _:
+                return []
+
+    def _differences(self, world: World, path: str, interface: Interface, target: Any) -> Iterator[Message]:
+        rows = _CHANGING[interface.name]
+        if not rows:
+            return
+        values = tuple(row.get(world, target) for row in rows)
+        key = (world.dialect, path, interface.name)
+        before = self._told.get(key)
+        if before == values:
+            return
+        self._told[key] = values
+        past = before or (None,) * len(rows)
+        changed = {row.name: (row.type, now) for row, now, old in zip(rows, values, past, strict=True) if now != old}
+        name = world.dialect.interface(interface.name)
+        body = (name, changed, _INVALIDATED[interface.name])
+        yield Message(Type.SIGNAL, path, dialects.PROPERTIES, "PropertiesChanged", signature="sa{sv}as", body=body)
+
+
+def progress(world: World, units: Iterable[Progress]) -> Iterator[Message]:
+    """ShutdownProgress for these units, the most urgent ones first."""
+    now = world.clock.now()
+    for each in sorted(units, key=lambda one: (one.deadline, one.unit))[:_MOST_AT_A_TIME]:
+        pids = [(pid, command) for _, pid, command in world.gauges.processes(each.unit)]
+        body = {
+            "unit": ("s", each.unit),
+            "phase": ("s", each.phase),
+            "pids": ("a(us)", pids),
+            "left_us": ("t", max(0, each.deadline - now)),
+            "next": ("s", each.next),
+        }
+        yield _of_daemon(world.dialect, "ShutdownProgress", "a{sv}", (body,))
+
+
+def _signal(effect: effects.Effect, dialect: Dialect) -> Message:
+    path = dialect.unit_path
+    job = dialect.job_path
+    match effect:
+        case effects.UnitNew(unit):
+            return _of_daemon(dialect, "UnitNew", "so", (unit, path(unit)))
+        case effects.UnitGone(unit):
+            return _of_daemon(dialect, "UnitRemoved", "so", (unit, path(unit)))
+        case effects.JobNew(id, unit, _):
+            return _of_daemon(dialect, "JobNew", "uos", (id, job(id), unit))
+        case effects.JobGone(id, unit, _, result):
+            return _of_daemon(dialect, "JobRemoved", "uoss", (id, job(id), unit, result.value))
+        case effects.Reloading(active):
+            return _of_daemon(dialect, "Reloading", "b", (active,))
+        case effects.StartupFinished(userspace):
+            return _of_daemon(dialect, "StartupFinished", "tttttt", (0, 0, 0, 0, userspace, userspace))
+        case _:
+            raise ValueError(f"cannot make a signal of {effect}")
+
+
+def _of_daemon(dialect: Dialect, member: str, signature: str, body: tuple[Any, ...]) -> Message:
+    return Message(Type.SIGNAL, dialect.object, dialect.interface("Manager"), member, signature=signature, body=body)

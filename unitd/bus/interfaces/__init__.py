@@ -1,0 +1,1 @@
+"""The interfaces as tables: names, signatures and the functions behind them; without any dialect's prefix."""

@@ -1,0 +1,134 @@
+"""Calls that the engine carries out: each becomes a request event, and its answer a reply."""
+
+from typing import Any, Final
+
+from unitd.bus.calls import Ask, Call, Fault, Outcome, Reply
+from unitd.bus.ports import Status, View, World
+from unitd.model.dependencies import Dep
+from unitd.model.events import (
+    CancelAsked,
+    JobAsked,
+    KillAsked,
+    Leaving,
+    LoadAsked,
+    ReloadAsked,
+    ResetFailedAsked,
+    ShutdownAsked,
+    Whom,
+)
+from unitd.model.refusals import Kind
+from unitd.model.states import JobMode, JobType
+from unitd.model.unit import Unit
+from unitd.syntax import unit_name
+
+REPLY: Final = Reply()
+_LAST_SIGNAL: Final = 64
+_TYPES: Final = {type.value: type for type in JobType}
+_MODES: Final = {mode.value: mode for mode in JobMode}
+_WHOM: Final = {whom.value: whom for whom in Whom}
+_IF_POSSIBLE: Final = {JobType.RESTART: JobType.RELOAD_OR_START, JobType.TRY_RESTART: JobType.TRY_RELOAD}
+
+
+def invalid(text: str) -> Fault:
+    """An argument is wrong."""
+    return Fault(Kind.INVALID_ARGS, text)
+
+
+def can_reload(view: View, unit: Unit) -> bool:
+    """As unitd.jobs.admission.can_reload, asked of the view."""
+    if unit.type == "service":
+        return bool(unit.settings.get("ExecReload"))
+    return unit.type == "mount" or bool(view.deps(unit.name, Dep.PROPAGATES_RELOAD_TO))
+
+
+def loaded(call: Call, world: World, name: str, then: Any) -> Outcome:
+    """Load the unit, then judge its Status by `then`, a function that gives an Outcome."""
+    if not unit_name.valid(name):
+        return invalid(f"cannot use {name[:300]!r}: it is not the name of a unit")
+
+    def judge(real: Any) -> Outcome:
+        status = world.view.status(real if isinstance(real, str) else name)
+        if status is None:
+            return Fault(Kind.NO_SUCH_UNIT, f"cannot use {name}: unit {name} not loaded")
+        outcome: Outcome = then(status)
+        return outcome
+
+    return Ask(lambda token: LoadAsked(token, name), judge)
+
+
+def job(call: Call, world: World, name: str, type: JobType, mode: str, *, if_possible: bool = False) -> Outcome:
+    """Queue a job; the reply is its object path. `if_possible`: reload instead of restart where the unit can."""
+    return _job(call, world, name, type, mode, if_possible, _path_of_job)
+
+
+def enqueue(call: Call, world: World, name: str, type: str, mode: str) -> Outcome:
+    """Queue a job; the reply tells of it and of all that were queued with it."""
+    if type not in _TYPES:
+        return invalid(f"cannot queue a job for {name}: there is no job type {type!r}")
+    before = frozenset(job.id for job in world.view.jobs())
+
+    def reply(world: World, id: int) -> Outcome:
+        mine = world.view.job(id)
+        if mine is None:
+            return Fault(Kind.NO_SUCH_JOB, f"cannot tell of job {id}: it is done already")
+        others = [job for job in world.view.jobs() if job.id != id and job.id not in before]
+        path = world.dialect
+        rows = [
+            (job.id, path.job_path(job.id), job.unit, path.unit_path(job.unit), job.type.value)
+            for job in sorted(others, key=lambda job: job.id)
+        ]
+        body = (mine.id, path.job_path(id), mine.unit, path.unit_path(mine.unit), mine.type.value, rows)
+        return Reply("uososa(uosos)", body)
+
+    return _job(call, world, name, _TYPES[type], mode, False, reply)
+
+
+def _path_of_job(world: World, id: int) -> Outcome:
+    return Reply("o", (world.dialect.job_path(id),))
+
+
+def _job(call: Call, world: World, name: str, type: JobType, mode: str, if_possible: bool, reply: Any) -> Outcome:
+    if not unit_name.valid(name):
+        return invalid(f"cannot {type} {name[:300]!r}: it is not the name of a unit")
+    if mode not in _MODES:
+        return invalid(f"cannot {type} {name}: there is no job mode {mode!r}")
+
+    def ask(type: JobType) -> Ask:
+        return Ask(lambda token: JobAsked(token, name, type, _MODES[mode], call.caller), lambda id: reply(world, id))
+
+    def choose(status: Status) -> Outcome:
+        return ask(_IF_POSSIBLE[type] if can_reload(world.view, status.unit) else type)
+
+    return loaded(call, world, name, choose) if if_possible else ask(type)
+
+
+def kill(call: Call, name: str, whom: str, signal: int) -> Outcome:
+    """Send a signal to processes of a unit."""
+    whom = whom.removesuffix("-fail") or "all"
+    if whom not in _WHOM:
+        return invalid(f"cannot signal {name}: {whom!r} is none of all, main, control")
+    if not 0 < signal <= _LAST_SIGNAL:
+        return invalid(f"cannot signal {name}: there is no signal {signal}")
+    if not unit_name.valid(name):
+        return invalid(f"cannot signal {name[:300]!r}: it is not the name of a unit")
+    return Ask(lambda token: KillAsked(token, name, _WHOM[whom], signal, call.caller), lambda _: REPLY)
+
+
+def reset_failed(call: Call, name: str) -> Outcome:
+    """Forget the failure of one unit, or of all for ""."""
+    return Ask(lambda token: ResetFailedAsked(token, name, call.caller), lambda _: REPLY)
+
+
+def cancel(call: Call, id: int) -> Outcome:
+    """Cancel one job, or all for 0."""
+    return Ask(lambda token: CancelAsked(token, id, call.caller), lambda _: REPLY)
+
+
+def reload(call: Call) -> Outcome:
+    """Read all unit files again."""
+    return Ask(lambda token: ReloadAsked(token, call.caller), lambda _: REPLY)
+
+
+def shutdown(call: Call, leaving: Leaving, code: int = 0) -> Outcome:
+    """Stop everything, then leave."""
+    return Ask(lambda token: ShutdownAsked(token, leaving, code, by=call.caller), lambda _: REPLY)

@@ -1,0 +1,196 @@
+"""One interface for each type of unit: what its type adds to a unit."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from unitd.bus.calls import Call, Outcome, Reply
+from unitd.bus.interfaces.table import Emits, Interface, Method, Property, arguments, interface
+from unitd.bus.interfaces.values import constant, of_settings
+from unitd.bus.policy import Action
+from unitd.bus.ports import CommandStatus, ServiceStatus, Status, World
+from unitd.model.rows import execution, resources
+from unitd.model.rows import service as service_rows
+from unitd.model.rows import socket as socket_rows
+from unitd.model.setting import Setting
+from unitd.model.states import INFINITY
+
+_NOBODY: Final = 2**32 - 1
+_NEVER_RUN: Final = (0, 0, 0, 0, 0, 0, 0)
+COMMANDS: Final = (
+    "ExecCondition",
+    "ExecStartPre",
+    "ExecStart",
+    "ExecStartPost",
+    "ExecReload",
+    "ExecStop",
+    "ExecStopPost",
+    "ExecStopPre",
+)
+
+
+def _ran(world: World, run: CommandStatus) -> tuple[int, ...]:
+    real = world.clock.realtime
+    return (real(run.start), run.start, real(run.stop), run.stop, run.pid, run.code, run.status)
+
+
+def _commands(setting: str) -> Callable[[World, Status, Any], Any]:
+    """Commands with how each ended last: path, argv, ignore, start, stop (realtime, monotonic), pid, code, status."""
+
+    def show(world: World, status: Status, commands: Any) -> Any:
+        runs = status.service.commands.get(setting, ()) if status.service else ()
+        past = [_ran(world, run) for run in runs] + [_NEVER_RUN] * len(commands)
+        return [
+            (command.path, command.argv, command.ignore_failure, *run)
+            for command, run in zip(commands, past, strict=False)
+        ]
+
+    return show
+
+
+def _service(name: str, type: str, unset: Any, get: Callable[[ServiceStatus], Any], doc: str = "") -> Property:
+    """A property of what the service is doing; `unset` while it never did anything."""
+
+    def read(world: World, status: Status) -> Any:
+        return unset if status.service is None else get(status.service)
+
+    return Property(name, type, Emits.CHANGE, read, doc)
+
+
+def _service_instant(name: str, emits: Emits, get: Callable[[ServiceStatus], int]) -> tuple[Property, Property]:
+    def monotonic(world: World, status: Status) -> int:
+        return 0 if status.service is None else get(status.service)
+
+    return (
+        Property(name, "t", emits, lambda world, status: world.clock.realtime(monotonic(world, status))),
+        Property(f"{name}Monotonic", "t", emits, monotonic),
+    )
+
+
+def _gauge(name: str, read: Callable[[World, str], int | None], doc: str) -> Property:
+    def get(world: World, status: Status) -> int:
+        value = read(world, status.unit.name) if status.cgroup else None
+        return INFINITY if value is None else value
+
+    return Property(name, "t", Emits.NONE, get, doc)
+
+
+def _slice(world: World, status: Status) -> str:
+    slice = status.unit.settings.get("Slice") or status.cgroup.rpartition("/")[0].rpartition("/")[2]
+    return str(slice)
+
+
+_GROUP: Final = (
+    Property("ControlGroup", "s", Emits.NONE, lambda world, status: status.cgroup, "Its cgroup; empty for none."),
+    Property("Slice", "s", Emits.NONE, _slice),
+    _gauge("MemoryCurrent", lambda world, unit: world.gauges.memory(unit), "Bytes in use."),
+    _gauge("CPUUsageNSec", lambda world, unit: world.gauges.cpu(unit), "Processor time since the start."),
+    _gauge("TasksCurrent", lambda world, unit: world.gauges.tasks(unit), "Processes and threads."),
+)
+_SERVICE: Final = (
+    _service("MainPID", "u", 0, lambda service: service.main_pid),
+    _service("ControlPID", "u", 0, lambda service: service.control_pid),
+    _service("ExecMainPID", "u", 0, lambda service: service.exec_main_pid, "The main process, also after its end."),
+    _service("ExecMainCode", "i", 0, lambda service: service.exec_main_code, "1 exited, 2 killed, 3 dumped core."),
+    _service("ExecMainStatus", "i", 0, lambda service: service.exec_main_status, "Exit status or signal."),
+    *_service_instant("ExecMainStartTimestamp", Emits.CHANGE, lambda service: service.exec_main_start),
+    *_service_instant("ExecMainExitTimestamp", Emits.CHANGE, lambda service: service.exec_main_exit),
+    *_service_instant("WatchdogTimestamp", Emits.NONE, lambda service: service.watchdog_time),
+    _service("Result", "s", "success", lambda service: service.result, "Why the service ended as it did."),
+    _service("ReloadResult", "s", "success", lambda service: service.reload_result),
+    constant("CleanResult", "s", "success", Emits.CHANGE),
+    _service("StatusText", "s", "", lambda service: service.status_text, "What the service said last by STATUS=."),
+    _service("StatusErrno", "i", 0, lambda service: service.status_errno),
+    _service("NRestarts", "u", 0, lambda service: service.restarts, "Restarts by Restart= since the last start."),
+    constant("NFileDescriptorStore", "u", 0, Emits.NONE),
+    constant("UID", "u", _NOBODY, Emits.CHANGE),
+    constant("GID", "u", _NOBODY, Emits.CHANGE),
+)
+_SOCKET: Final = (
+    Property("Result", "s", Emits.CHANGE, lambda world, status: status.result or "success"),
+    constant("ControlPID", "u", 0, Emits.CHANGE),
+    constant("NConnections", "u", 0, Emits.NONE),
+    constant("NAccepted", "u", 0, Emits.NONE),
+    constant("NRefused", "u", 0, Emits.NONE),
+)
+
+
+def _processes(call: Call, world: World, status: Status) -> Outcome:
+    return Reply("a(sus)", (world.gauges.processes(status.unit.name),))
+
+
+_PROCESSES: Final = Method(
+    "GetProcesses",
+    (),
+    arguments("processes:a(sus)"),
+    _processes,
+    "The processes of the unit: cgroup, pid, command line.",
+    Action.LOOK,
+)
+_SETTABLE: Final = frozenset(
+    [
+        "CPUQuotaPerSecUSec",
+        "CPUQuotaPeriodUSec",
+        "CPUWeight",
+        "StartupCPUWeight",
+        "IOWeight",
+        "StartupIOWeight",
+        "MemoryMin",
+        "MemoryLow",
+        "MemoryHigh",
+        "MemoryMax",
+        "MemorySwapMax",
+        "MemoryLimit",
+        "TasksMax",
+        "CPUAccounting",
+        "MemoryAccounting",
+        "TasksAccounting",
+        "IOAccounting",
+        "IPAccounting",
+        "BlockIOAccounting",
+        "Delegate",
+        "DelegateControllers",
+        "DeviceAllow",
+        "DevicePolicy",
+        "WatchdogUSec",
+        "TimeoutAbortUSec",
+        "AllowedCPUs",
+        "AllowedMemoryNodes",
+        "IPAddressAllow",
+        "IPAddressDeny",
+        "FileDescriptorName",
+    ]
+)
+"""Settings that systemd lets be set while the unit runs, and of whose changes it sends no signal."""
+
+
+def _processes_of(section: str) -> tuple[Setting, ...]:
+    return (*execution.rows(section), *service_rows.kill_rows(section), *resources.rows(section))
+
+
+def _of_type(
+    name: str, settings: tuple[Setting, ...], own: tuple[Property, ...], methods: tuple[Method, ...]
+) -> Interface:
+    """The interface of a unit type: what is told of it, and its settings."""
+    taken = {row.name for row in own}
+    shown = [row for row in settings if row.prop and row.prop[0] not in taken]
+    special = {setting: _commands(setting) for setting in COMMANDS}
+    emits = dict.fromkeys(_SETTABLE, Emits.NONE) | dict.fromkeys(COMMANDS, Emits.INVALIDATES)
+    return interface(
+        name, methods, (*own, *of_settings(shown, special, emits)), doc=f"What a {name.lower()} adds to a unit."
+    )
+
+
+TYPES: Final[dict[str, Interface]] = {
+    "service": _of_type("Service", (*service_rows.ROWS, *_processes_of("Service")), _GROUP + _SERVICE, (_PROCESSES,)),
+    "socket": _of_type("Socket", (*socket_rows.ROWS, *_processes_of("Socket")), _GROUP + _SOCKET, (_PROCESSES,)),
+    "slice": _of_type("Slice", resources.rows("Slice"), _GROUP, (_PROCESSES,)),
+    "scope": _of_type("Scope", resources.rows("Scope"), _GROUP, (_PROCESSES,)),
+    "target": interface("Target", doc="A target adds nothing to a unit."),
+    "mount": interface("Mount", doc="Mounts are not carried out yet."),
+    "automount": interface("Automount", doc="Automounts are not carried out yet."),
+    "swap": interface("Swap", doc="Swaps are not carried out yet."),
+    "timer": interface("Timer", doc="Timers are not carried out yet."),
+    "path": interface("Path", doc="Paths are not carried out yet."),
+    "device": interface("Device", doc="Devices are not carried out yet."),
+}
+"""By unit type."""

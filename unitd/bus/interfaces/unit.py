@@ -1,0 +1,205 @@
+"""The interface of every unit: its names, its dependencies, what it is doing, and the jobs one can ask for."""
+
+from typing import Any, Final
+
+from unitd.bus.calls import Call, Outcome
+from unitd.bus.interfaces import requests
+from unitd.bus.interfaces.table import Emits, Interface, Method, Property, arguments, interface
+from unitd.bus.interfaces.values import constant, dependency, instant, of_settings, status_property
+from unitd.bus.policy import Action
+from unitd.bus.ports import Status, World
+from unitd.jobs.admission import can_isolate, can_start, can_stop, load_fault
+from unitd.model.dependencies import Dep
+from unitd.model.rows import unit as rows
+from unitd.model.states import JobType, Load
+
+NO_JOB: Final = (0, "/")
+_SHOWN_OTHERWISE: Final = frozenset({"Description", "SliceOf"})
+_IN_SLICE: Final = frozenset({Dep.IN_SLICE})
+
+
+def description(status: Status) -> str:
+    """Description=, or the name where there is none."""
+    return status.unit.settings.get("Description") or status.unit.name
+
+
+def load_error(world: World, status: Status) -> tuple[str, str]:
+    """(error name, text) of why the unit cannot be used; two empty strings when it can."""
+    fault = load_fault(status.unit)
+    if fault is None or status.unit.load is Load.STUB:
+        return ("", "")
+    kind, words = fault
+    name = status.unit.name
+    text = f"Unit {name} {words}." if status.unit.load is Load.NOT_FOUND else f"cannot use {name}: {words}"
+    return (world.dialect.error(kind), text)
+
+
+def job_of(world: World, status: Status) -> tuple[int, str]:
+    return (status.job, world.dialect.job_path(status.job)) if status.job else NO_JOB
+
+
+def _holds(results: Any) -> bool:
+    return all(result >= 0 for result in results)
+
+
+def _checked(at: int, results: str) -> Any:
+    """Conditions with what became of each: 1 met, -1 not met, 0 not tried."""
+    prefix = ("Condition", "Assert")[at]
+
+    def show(world: World, status: Status, conditions: Any) -> Any:
+        states = tuple(getattr(status, results))
+        states += (0,) * (len(conditions) - len(states))
+        return [
+            (prefix + check.kind, check.trigger, check.negate, check.parameter, state)
+            for check, state in zip(conditions, states, strict=False)
+        ]
+
+    return show
+
+
+def _allows(status: Status, setting: str) -> bool:
+    return not status.unit.settings.get(setting, False)
+
+
+def _can_isolate(status: Status) -> bool:
+    return can_isolate(status.unit) and _allows(status, "RefuseManualStart")
+
+
+def _condition_result(status: Status) -> bool:
+    return bool(status.times.condition) and _holds(status.conditions)
+
+
+def _assert_result(status: Status) -> bool:
+    return bool(status.times.assert_) and _holds(status.asserts)
+
+
+def _start_rights() -> tuple[Property, ...]:
+    return (
+        status_property(
+            "CanStart", "b", Emits.CONST, lambda status: can_start(status.unit) and _allows(status, "RefuseManualStart")
+        ),
+        status_property(
+            "CanStop", "b", Emits.CONST, lambda status: can_stop(status.unit) and _allows(status, "RefuseManualStop")
+        ),
+        Property("CanReload", "b", Emits.CONST, lambda world, status: requests.can_reload(world.view, status.unit)),
+        status_property(
+            "CanIsolate",
+            "b",
+            Emits.CONST,
+            _can_isolate,
+        ),
+    )
+
+
+_NAMES: Final = (
+    status_property("Id", "s", Emits.CONST, lambda status: status.unit.name, "The unit's real name."),
+    status_property(
+        "Names", "as", Emits.CONST, lambda status: (status.unit.name, *status.unit.aliases), "All its names."
+    ),
+    constant("Following", "s", "", Emits.NONE),
+    status_property("Description", "s", Emits.CONST, description, "What the unit is, in a few words, or its name."),
+    status_property("LoadState", "s", Emits.CONST, lambda status: status.unit.load.value, "Can its files be used?"),
+    Property("LoadError", "(ss)", Emits.CONST, load_error, "Why the files cannot be used: an error name and words."),
+    status_property("FragmentPath", "s", Emits.CONST, lambda status: status.unit.fragment, "The unit file."),
+    status_property("DropInPaths", "as", Emits.CONST, lambda status: status.unit.dropins, "The drop-ins, in order."),
+    status_property("Transient", "b", Emits.CONST, lambda status: status.unit.transient),
+    Property(
+        "UnitFileState",
+        "s",
+        Emits.NONE,
+        lambda world, status: world.files.file_state(status.unit.name),
+        "Whether the unit is enabled, as `unitctl is-enabled` says it.",
+    ),
+    constant("UnitFilePreset", "s", "", Emits.NONE),
+    Property(
+        "NeedDaemonReload",
+        "b",
+        Emits.NONE,
+        lambda world, status: world.view.need_reload(status.unit.name),
+        "The files changed since they were read.",
+    ),
+)
+_STATE: Final = (
+    status_property("ActiveState", "s", Emits.CHANGE, lambda status: status.active.value),
+    status_property("SubState", "s", Emits.CHANGE, lambda status: status.sub, "In the words of its type."),
+    constant("FreezerState", "s", "running", Emits.CHANGE),
+    Property("Job", "(uo)", Emits.CHANGE, job_of, "The job that is queued for the unit; (0, /) for none."),
+    status_property(
+        "InvocationID", "ay", Emits.CHANGE, lambda status: bytes.fromhex(status.invocation), "A new one for each start."
+    ),
+    status_property(
+        "ConditionResult", "b", Emits.CHANGE, lambda status: bool(status.times.condition) and _holds(status.conditions)
+    ),
+    status_property(
+        "AssertResult", "b", Emits.CHANGE, lambda status: bool(status.times.assert_) and _holds(status.asserts)
+    ),
+    *instant("StateChangeTimestamp", Emits.CHANGE, lambda status: status.times.state_change),
+    *instant("InactiveExitTimestamp", Emits.CHANGE, lambda status: status.times.inactive_exit),
+    *instant("ActiveEnterTimestamp", Emits.CHANGE, lambda status: status.times.active_enter),
+    *instant("ActiveExitTimestamp", Emits.CHANGE, lambda status: status.times.active_exit),
+    *instant("InactiveEnterTimestamp", Emits.CHANGE, lambda status: status.times.inactive_enter),
+    *instant("ConditionTimestamp", Emits.CHANGE, lambda status: status.times.condition),
+    *instant("AssertTimestamp", Emits.CHANGE, lambda status: status.times.assert_),
+)
+_FIXED: Final = (
+    constant("CanFreeze", "b", False),
+    constant("CanClean", "as", ()),
+    constant("Perpetual", "b", False),
+    constant("Refs", "as", (), Emits.NONE),
+    constant("Markers", "as", (), Emits.NONE),
+)
+_DEPENDENCIES: Final = tuple(dependency(kind) for kind in Dep if kind not in _IN_SLICE)
+
+
+def _settings() -> list[Property]:
+    taken = {row.name for row in (*_NAMES, *_STATE, *_FIXED, *_DEPENDENCIES)}
+    shown = [row for row in rows.ROWS if row.section == "Unit" and row.prop and row.prop[0] not in taken]
+    special = {"Conditions": _checked(0, "conditions"), "Asserts": _checked(1, "asserts")}
+    return of_settings(shown, special, dict.fromkeys(special, Emits.INVALIDATES))
+
+
+def _job_method(name: str, type: JobType, doc: str, *, if_possible: bool = False) -> Method:
+    def run(call: Call, world: World, status: Status) -> Outcome:
+        return requests.job(call, world, status.unit.name, type, call.body[0], if_possible=if_possible)
+
+    return Method(name, arguments("mode:s"), arguments("job:o"), run, doc, Action.CHANGE)
+
+
+def _enqueue(call: Call, world: World, status: Status) -> Outcome:
+    return requests.enqueue(call, world, status.unit.name, *call.body)
+
+
+def _kill(call: Call, world: World, status: Status) -> Outcome:
+    return requests.kill(call, status.unit.name, *call.body)
+
+
+def _reset_failed(call: Call, world: World, status: Status) -> Outcome:
+    return requests.reset_failed(call, status.unit.name)
+
+
+_METHODS: Final = (
+    _job_method("Start", JobType.START, "As Manager.StartUnit."),
+    _job_method("Stop", JobType.STOP, "As Manager.StopUnit."),
+    _job_method("Reload", JobType.RELOAD, "As Manager.ReloadUnit."),
+    _job_method("Restart", JobType.RESTART, "As Manager.RestartUnit."),
+    _job_method("TryRestart", JobType.TRY_RESTART, "As Manager.TryRestartUnit."),
+    _job_method("ReloadOrRestart", JobType.RESTART, "As Manager.ReloadOrRestartUnit.", if_possible=True),
+    _job_method("ReloadOrTryRestart", JobType.TRY_RESTART, "As Manager.ReloadOrTryRestartUnit.", if_possible=True),
+    Method(
+        "EnqueueJob",
+        arguments("job_type:s job_mode:s"),
+        arguments("job_id:u job_path:o unit_id:s unit_path:o job_type:s affected_jobs:a(uosos)"),
+        _enqueue,
+        "As Manager.EnqueueUnitJob.",
+        Action.CHANGE,
+    ),
+    Method("Kill", arguments("whom:s signal:i"), (), _kill, "As Manager.KillUnit.", Action.CHANGE),
+    Method("ResetFailed", (), (), _reset_failed, "As Manager.ResetFailedUnit.", Action.CHANGE),
+)
+
+UNIT: Final[Interface] = interface(
+    "Unit",
+    _METHODS,
+    (*_NAMES, *_STATE, *_FIXED, *_DEPENDENCIES, *_start_rights(), *_settings()),
+    doc="What every unit has, whatever its type.",
+)

@@ -1,0 +1,77 @@
+"""Interfaces as introspection XML (D-Bus specification, "Introspection Data Format").
+
+The same writer serves Introspect and dbus/*.xml; the latter has prose, in the annotation that GDBus defined for it.
+"""
+
+from collections.abc import Iterable, Iterator
+from xml.sax.saxutils import quoteattr
+
+from unitd.bus.interfaces.table import Arguments, Emits, Interface, Method, Property, Signal
+from unitd.wire.dialects import Dialect
+
+HEAD = (
+    '<!DOCTYPE node PUBLIC "-//freedesktop//DTD D-BUS Object Introspection 1.0//EN"\n'
+    ' "http://www.freedesktop.org/standards/dbus/1.0/introspect.dtd">\n'
+)
+_EMITS = "org.freedesktop.DBus.Property.EmitsChangedSignal"
+_DOC = "org.gtk.GDBus.DocString"
+
+
+def node(dialect: Dialect, interfaces: Iterable[Interface], children: Iterable[str]) -> str:
+    """The XML of an object with these interfaces and child nodes."""
+    body = [_interface(each, dialect, False) for each in interfaces]
+    body += [f"  <node name={quoteattr(child)}/>\n" for child in children]
+    return f"{HEAD}<node>\n{''.join(body)}</node>\n"
+
+
+def contract(dialect: Dialect, interface: Interface) -> str:
+    """The XML of one interface, with prose."""
+    return f"{HEAD}<node>\n{_interface(interface, dialect, True)}</node>\n"
+
+
+def _interface(interface: Interface, dialect: Dialect, prose: bool) -> str:
+    name = interface.name if interface.own_name else dialect.interface(interface.name)
+    lines = list(_doc(interface.doc, prose, 4))
+    for method in interface.methods.values():
+        lines += _method(method, prose)
+    for signal in interface.signals.values():
+        lines += _signal(signal, prose)
+    for row in interface.properties.values():
+        lines += _property(row, prose)
+    return f"  <interface name={quoteattr(name)}>\n{''.join(lines)}  </interface>\n"
+
+
+def _doc(text: str, prose: bool, indent: int) -> Iterator[str]:
+    if prose and text:
+        yield f"{' ' * indent}<annotation name={quoteattr(_DOC)} value={quoteattr(text)}/>\n"
+
+
+def _arguments(names: Arguments, direction: str) -> Iterator[str]:
+    way = f" direction={quoteattr(direction)}" if direction else ""
+    for name, type in names:
+        yield f"      <arg name={quoteattr(name)} type={quoteattr(type)}{way}/>\n"
+
+
+def _element(kind: str, name: str, inside: list[str], more: str = "") -> Iterator[str]:
+    if inside:
+        yield f"    <{kind} name={quoteattr(name)}{more}>\n"
+        yield from inside
+        yield f"    </{kind}>\n"
+    else:
+        yield f"    <{kind} name={quoteattr(name)}{more}/>\n"
+
+
+def _method(method: Method, prose: bool) -> Iterator[str]:
+    inside = [*_doc(method.doc, prose, 6), *_arguments(method.takes, "in"), *_arguments(method.gives, "out")]
+    return _element("method", method.name, inside)
+
+
+def _signal(signal: Signal, prose: bool) -> Iterator[str]:
+    return _element("signal", signal.name, [*_doc(signal.doc, prose, 6), *_arguments(signal.gives, "")])
+
+
+def _property(row: Property, prose: bool) -> Iterator[str]:
+    inside = list(_doc(row.doc, prose, 6))
+    if row.emits is not Emits.CHANGE:
+        inside.append(f"      <annotation name={quoteattr(_EMITS)} value={quoteattr(row.emits)}/>\n")
+    return _element("property", row.name, inside, f' type={quoteattr(row.type)} access="read"')

@@ -1,0 +1,97 @@
+"""What is still to be written to a socket: kept in order, bounded, and written as the peer reads.
+
+A full socket is no fault (EAGAIN, send(2)): the rest waits until it is writable, and nothing is ever written past it.
+"""
+
+import asyncio
+import socket
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+_MOST_AT_ONCE: Final = 2**18
+
+
+class Outbox:
+    """Writes to one socket; `lost` is called once, with the reason, when it cannot go on.
+
+    `limit`: bytes that may wait; a single message may be longer. `empty` is called when all that waited is written.
+    The socket stays the caller's.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        sock: socket.socket,
+        limit: int,
+        lost: Callable[[str], None],
+        empty: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._loop = loop
+        self._socket = sock
+        self._limit = limit
+        self._lost = lost
+        self._empty = empty
+        self._waiting: deque[memoryview] = deque()
+        self._closed = False
+        self.size = 0
+        """Bytes that wait."""
+
+    def send(self, raw: bytes) -> None:
+        """Write, or keep for later what cannot be written now."""
+        if self._closed:
+            return
+        if self._waiting:
+            if self.size > self._limit:
+                self._fail(f"it does not read: {self.size} bytes wait for it")
+                return
+            self._keep(memoryview(raw))
+            return
+        rest = self._write(memoryview(raw))
+        if rest:
+            self._keep(rest)
+            self._loop.add_writer(self._socket, self._drain)
+
+    def close(self) -> None:
+        """Write no more; what waits is dropped."""
+        if not self._closed:
+            self._closed = True
+            if self._waiting:
+                self._loop.remove_writer(self._socket)
+            self._waiting.clear()
+            self.size = 0
+
+    def _keep(self, raw: memoryview) -> None:
+        self._waiting.append(raw)
+        self.size += len(raw)
+
+    def _write(self, raw: memoryview) -> memoryview:
+        """What could not be written."""
+        try:
+            sent = self._socket.send(raw, socket.MSG_NOSIGNAL)
+        except (BlockingIOError, InterruptedError):
+            return raw
+        except OSError as error:
+            self._fail(error.strerror or str(error))
+            return raw[:0]
+        return raw[sent:]
+
+    def _drain(self) -> None:
+        written = 0
+        while self._waiting and written < _MOST_AT_ONCE:
+            raw = self._waiting.popleft()
+            rest = self._write(raw)
+            if self._closed:
+                return
+            written += len(raw) - len(rest)
+            self.size -= len(raw) - len(rest)
+            if rest:
+                self._waiting.appendleft(rest)
+                return
+        if not self._waiting:
+            self._loop.remove_writer(self._socket)
+            self._empty()
+
+    def _fail(self, reason: str) -> None:
+        self.close()
+        self._lost(reason)

@@ -1,0 +1,222 @@
+"""What the bus needs of the rest of the daemon, as protocols; the runtime hands in what satisfies them.
+
+Instants are monotonic microseconds, 0 for never. Nothing here blocks for long or changes anything: a question asked
+over the bus is answered from these alone.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from unitd.model.dependencies import Dep
+from unitd.model.states import Active, JobState, JobType
+from unitd.model.unit import Unit
+from unitd.wire.dialects import Dialect
+
+
+class Job(Protocol):
+    @property
+    def id(self) -> int: ...
+    @property
+    def unit(self) -> str: ...
+    @property
+    def type(self) -> JobType: ...
+    @property
+    def state(self) -> JobState: ...
+
+
+class Times(Protocol):
+    """When the unit last crossed each of these lines."""
+
+    @property
+    def state_change(self) -> int: ...
+    @property
+    def inactive_exit(self) -> int: ...
+    @property
+    def active_enter(self) -> int: ...
+    @property
+    def active_exit(self) -> int: ...
+    @property
+    def inactive_enter(self) -> int: ...
+    @property
+    def condition(self) -> int: ...
+    @property
+    def assert_(self) -> int: ...
+
+
+class CommandStatus(Protocol):
+    """The last run of one command; `code` 0 (did not end), 1 exited, 2 killed, 3 dumped (waitid(2))."""
+
+    @property
+    def start(self) -> int: ...
+    @property
+    def stop(self) -> int: ...
+    @property
+    def pid(self) -> int: ...
+    @property
+    def code(self) -> int: ...
+    @property
+    def status(self) -> int: ...
+
+
+class ServiceStatus(Protocol):
+    """`commands`: by setting ("ExecStart"), one entry for each of its commands that ran."""
+
+    @property
+    def main_pid(self) -> int: ...
+    @property
+    def control_pid(self) -> int: ...
+    @property
+    def exec_main_pid(self) -> int: ...
+    @property
+    def exec_main_start(self) -> int: ...
+    @property
+    def exec_main_exit(self) -> int: ...
+    @property
+    def exec_main_code(self) -> int: ...
+    @property
+    def exec_main_status(self) -> int: ...
+    @property
+    def result(self) -> str: ...
+    @property
+    def reload_result(self) -> str: ...
+    @property
+    def status_text(self) -> str: ...
+    @property
+    def status_errno(self) -> int: ...
+    @property
+    def restarts(self) -> int: ...
+    @property
+    def watchdog_time(self) -> int: ...
+    @property
+    def commands(self) -> Mapping[str, Sequence[CommandStatus]]: ...
+
+
+class Status(Protocol):
+    """A unit and what it is doing. `result`: of a unit that is no service; `cgroup`: "" when it has none."""
+
+    @property
+    def unit(self) -> Unit: ...
+    @property
+    def active(self) -> Active: ...
+    @property
+    def sub(self) -> str: ...
+    @property
+    def times(self) -> Times: ...
+    @property
+    def invocation(self) -> str: ...
+    @property
+    def conditions(self) -> Sequence[int]: ...
+    @property
+    def asserts(self) -> Sequence[int]: ...
+    @property
+    def job(self) -> int: ...
+    @property
+    def service(self) -> ServiceStatus | None: ...
+    @property
+    def result(self) -> str: ...
+    @property
+    def cgroup(self) -> str: ...
+
+
+class Progress(Protocol):
+    """One unit that is being stopped: its phase, the instant at which `next` follows, and what that is."""
+
+    @property
+    def unit(self) -> str: ...
+    @property
+    def phase(self) -> str: ...
+    @property
+    def deadline(self) -> int: ...
+    @property
+    def next(self) -> str: ...
+
+
+class View(Protocol):
+    """The engine, read only. Names may be aliases; those that come back are real."""
+
+    def units(self) -> Sequence[str]: ...
+    def status(self, name: str) -> Status | None:
+        """None: not loaded."""
+
+    def deps(self, name: str, kind: Dep) -> Sequence[str]: ...
+    def jobs(self) -> Sequence[Job]: ...
+    def job(self, id: int) -> Job | None: ...
+    def job_of(self, unit: str) -> Job | None: ...
+    def unit_of_pid(self, pid: int) -> str | None: ...
+    def unit_of_invocation(self, id: str) -> str | None: ...
+    def system_state(self) -> str: ...
+    def times(self) -> Mapping[str, int]:
+        """Instants of the start by D-Bus name: "Userspace", "Finish", "UnitsLoadStart" ..."""
+
+    def failed_count(self) -> int: ...
+    def stopping(self) -> Sequence[Progress]: ...
+    def need_reload(self, name: str) -> bool: ...
+
+
+class Gauges(Protocol):
+    """Live readings of a unit's cgroup; None: nothing to read."""
+
+    def memory(self, unit: str) -> int | None: ...
+    def cpu(self, unit: str) -> int | None:
+        """Nanoseconds."""
+
+    def tasks(self, unit: str) -> int | None: ...
+    def processes(self, unit: str) -> Sequence[tuple[str, int, str]]:
+        """(cgroup, pid, command line)."""
+
+
+class Logs(Protocol):
+    def tail(self, unit: str, lines: int, since: int) -> Sequence[tuple[int, str, int, str]]:
+        """The last lines not older than `since`: (realtime us, program, pid, line)."""
+
+
+class Clock(Protocol):
+    def now(self) -> int:
+        """Monotonic microseconds."""
+
+    def realtime(self, monotonic: int) -> int:
+        """Microseconds since 1970; 0 for 0."""
+
+
+class UnitFiles(Protocol):
+    """Unit files on disk, loaded or not."""
+
+    def list_files(self) -> Sequence[tuple[str, str]]:
+        """(path, state)."""
+
+    def file_state(self, name: str) -> str:
+        """The UnitFileState of systemctl(1); "" when there is no such file."""
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What stays the same while the daemon runs."""
+
+    version: str
+    uid: int
+    features: str = ""
+    architecture: str = ""
+    virtualization: str = ""
+    unit_path: tuple[str, ...] = ()
+    environment: tuple[str, ...] = ()
+    cgroup: str = ""
+    log_level: str = "info"
+    log_target: str = "console"
+    machine_id: str = ""
+    adm_gid: int = -1
+    """Who is in this group may read logs; -1: there is no such group."""
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """All that an answer may look at, in one dialect."""
+
+    view: View
+    gauges: Gauges
+    logs: Logs
+    clock: Clock
+    files: UnitFiles
+    about: About
+    dialect: Dialect
+    exit_code: int = 0
