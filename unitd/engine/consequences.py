@@ -96,7 +96,7 @@ def _act(core: Core, record: Record, setting: str) -> None:
     force = action.endswith(("-force", "-immediate"))
     core.log(Level.WARNING, f"{setting}={action} of {record.name}", record.name)
     asked = ShutdownAsked(0, leaving, code, force, Caller(what=f"{setting}= of {record.name}"))
-    ending.begin(core, asked, f"{leaving}.target")
+    ending.begin(core, asked)
 
 
 def _tell_sockets(core: Core, record: Record, new: Active) -> None:

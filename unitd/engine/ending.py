@@ -10,14 +10,13 @@
 from unitd.engine import queueing
 from unitd.engine.core import Core, Ending
 from unitd.engine.record import Fixed, Record
-from unitd.jobs.job import Job
 from unitd.jobs.transaction import Planned, Transaction
 from unitd.machines.phases import Service
 from unitd.machines.step import Limit
 from unitd.model.dependencies import Atom
 from unitd.model.effects import KillEverything, Leave, Level, UnitChanged, Verify
 from unitd.model.events import ShutdownAsked, Survivors
-from unitd.model.states import INFINITY, Active, JobResult, JobState, JobType
+from unitd.model.states import INFINITY, Active, JobResult, JobType
 from unitd.shutdown import budget, waves
 
 SIGTERM = 15
@@ -26,13 +25,13 @@ LOOK_AGAIN = 20_000
 """Microseconds between two looks at what is left."""
 
 
-def begin(core: Core, asked: ShutdownAsked, target: str) -> Job:
+def begin(core: Core, asked: ShutdownAsked) -> None:
     """Begin to stop everything; a second request only changes how the daemon leaves."""
     if core.ending is not None:
         core.ending.leaving, core.ending.code = asked.leaving, asked.code or core.ending.code
         if asked.force:
             core.ending.waves_end = core.now
-        return _answer(core, target)
+        return
     bounds = budget.bounds(core.now, core.config.shutdown_timeout)
     records = [record for record in core.units.records.values() if _is_to_stop(record)]
     found = waves.waves((r.name for r in records), lambda name: core.units.related(name, Atom.BEFORE))
@@ -46,19 +45,14 @@ def begin(core: Core, asked: ShutdownAsked, target: str) -> Job:
     _install_stops(core, records, frozenset(found.broken))
     for record in records:
         share = budget.share(core.now, bounds.waves_end, found.depth.get(record.name, 1))
-        core.step(record, Limit(share)) if record.active is Active.DEACTIVATING else None
+        if record.active is Active.DEACTIVATING:
+            core.step(record, Limit(share))
     if asked.force:
         core.ending.waves_end = core.now
-    return _answer(core, target)
 
 
 def _is_to_stop(record: Record) -> bool:
     return not isinstance(record.state, Fixed) and not record.active.is_down and record.name != "-.slice"
-
-
-def _answer(core: Core, target: str) -> Job:
-    """A job to answer with: the shutdown is not a unit's job, so this one is only told, never queued."""
-    return Job(core.units.queue.next_id, target, JobType.START, JobState.RUNNING, queued_at=core.now)
 
 
 def _install_stops(core: Core, records: list[Record], broken: frozenset[str]) -> None:

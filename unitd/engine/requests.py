@@ -8,7 +8,6 @@ from unitd.engine import ending, queueing, reloading
 from unitd.engine.core import Core
 from unitd.engine.record import Record
 from unitd.jobs.admission import load_fault, manual
-from unitd.jobs.job import Job
 from unitd.machines.phases import Dead, Service
 from unitd.machines.step import Reset
 from unitd.model.effects import Answer, Kill, Level, Scope
@@ -51,16 +50,17 @@ def handle(core: Core, request: Request) -> None:
         core.log(Level.ERR, str(value), value.unit)
 
 
-def _job(core: Core, asked: JobAsked) -> Job:
-    """A job for a unit; the answer is the job."""
+def _job(core: Core, asked: JobAsked) -> int:
+    """A job for a unit; the answer is the job's id, 0 for a shutdown."""
     record = _named(core, asked.unit)
     if record.name in POWER and asked.type is JobType.START:
-        return ending.begin(core, ShutdownAsked(0, POWER[record.name], by=asked.by), record.name)
+        ending.begin(core, ShutdownAsked(0, POWER[record.name], by=asked.by))
+        return 0
     if core.ending is not None and asked.type is not JobType.STOP:
         raise Refusal(Kind.SHUTTING_DOWN, record.name, f"cannot {asked.type} {record.name}: a shutdown is under way")
     type = manual(core.units, record.unit, asked.type, reload_if_possible=asked.reload_if_possible)
     core.log(Level.DEBUG, f"{type} of {record.name} asked for by {_who(asked.by)}", record.name)
-    return queueing.install(core, record.name, type, asked.mode, asked.by)
+    return queueing.install(core, record.name, type, asked.mode, asked.by).id
 
 
 def _who(by: Caller) -> str:
@@ -148,8 +148,8 @@ def _reload(core: Core, asked: ReloadAsked) -> Any:
     return reloading.reload(core)
 
 
-def _shutdown(core: Core, asked: ShutdownAsked) -> Job:
-    return ending.begin(core, asked, f"{asked.leaving}.target")
+def _shutdown(core: Core, asked: ShutdownAsked) -> None:
+    ending.begin(core, asked)
 
 
 _ROUTES: dict[type, Callable[[Core, Any], Any]] = {
