@@ -83,10 +83,10 @@ class Units:
                 self._related.setdefault((one, atom), {})[two] = None
 
 
-def unit(name: str, settings: Mapping[str, Any] = RELOADABLE, load: Load = Load.LOADED, **deps: str) -> Unit:
+def unit(name: str, settings: Mapping[str, Any] = RELOADABLE, /, **deps: str) -> Unit:
     """A unit; `deps` as in a file: Requires="b.service c.service". Reloadable unless settings are given."""
     relations = {Dep(kind): dict.fromkeys(names.split(), Origin.FILE) for kind, names in deps.items()}
-    return Unit(name, load=load, settings=settings, deps=relations)
+    return Unit(name, settings=settings, deps=relations)
 
 
 def planned(transaction: Transaction) -> dict[str, str]:

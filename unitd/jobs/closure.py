@@ -7,6 +7,7 @@ systemd's depth-first search, because the latest job of a unit counts in the ord
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from unitd.jobs.admission import is_applicable, is_spared, load_fault
 from unitd.jobs.algebra import DOWN, collapse
@@ -17,8 +18,7 @@ from unitd.model.refusals import Kind, Refusal
 from unitd.model.states import JobMode, JobType
 
 
-@dataclass(frozen=True, slots=True)
-class Pull:
+class Pull(NamedTuple):
     """One job that another job asks for; `flags` of the edge; `tolerant` when it may be missing."""
 
     unit: str
@@ -114,10 +114,15 @@ class Closure:
 
     def _attempt(self, pull: Pull, by: Prospect) -> Prospect | Fault | None:
         """Adds one job: the job when it is new, None when it was there, or why it cannot be added."""
-        fault = self._fault(pull, by.unit)
-        if fault is not None:
-            return fault
-        return self.draft.add(pull.unit, pull.type, by, pull.flags, self._ignore_order)
+        job = self.draft.find(pull.unit, pull.type)
+        added = job is None
+        if job is None:
+            fault = self._fault(pull, by.unit)
+            if fault is not None:
+                return fault
+            job = self.draft.add(pull.unit, pull.type, self._ignore_order)
+        self.draft.link(by, job, pull.flags)
+        return job if added else None
 
     def _fault(self, pull: Pull, by: str) -> Fault | None:
         unit = self._graph.find(pull.unit)

@@ -34,11 +34,15 @@ class Prospect:
 
 
 class Draft:
-    """The prospective jobs by unit, in the order in which units were pulled in; the anchor's unit is first."""
+    """The prospective jobs by unit, in the order in which units were pulled in; the anchor's unit is first.
+
+    `orphans` are jobs that lost the last job that needed them; they may be gone, or needed again.
+    """
 
     def __init__(self, unit: str, type: JobType, ignore_order: bool) -> None:
         self.anchor = Prospect(unit, type, ignore_order)
         self.units: dict[str, list[Prospect]] = {unit: [self.anchor]}
+        self.orphans: list[Prospect] = []
 
     def __iter__(self) -> Iterator[Prospect]:
         """All prospective jobs; the draft may be changed meanwhile."""
@@ -52,15 +56,21 @@ class Draft:
         jobs = self.units.get(unit)
         return jobs[-1] if jobs else None
 
-    def add(self, unit: str, type: JobType, by: Prospect, flags: int, ignore_order: bool) -> Prospect | None:
-        """Adds a job that `by` needs, or only the edge; the job when it was not there before."""
-        jobs = self.units.setdefault(unit, [])
-        known = next((job for job in jobs if job.type is type), None)
-        job = known or Prospect(unit, type, ignore_order)
-        if known is None:
-            jobs.append(job)
+    def find(self, unit: str, type: JobType) -> Prospect | None:
+        for job in self.units.get(unit, ()):
+            if job.type is type:
+                return job
+        return None
+
+    def add(self, unit: str, type: JobType, ignore_order: bool) -> Prospect:
+        """Adds a job that is not there yet."""
+        job = Prospect(unit, type, ignore_order)
+        self.units.setdefault(unit, []).append(job)
+        return job
+
+    def link(self, by: Prospect, job: Prospect, flags: int) -> None:
+        """Writes down that one job needs another; flags add up."""
         by.needs[job] = job.needed_by[by] = by.needs.get(job, 0) | flags
-        return job if known is None else None
 
     def remove(self, job: Prospect, *, cascade: bool) -> list[Prospect]:
         """Removes a job and, when it cascades, all that make no sense without it; the removed ones in order."""
@@ -75,6 +85,8 @@ class Draft:
                     doomed[needing] = None
             for needed in job.needs:
                 del needed.needed_by[job]
+                if not needed.needed_by:
+                    self.orphans.append(needed)
             job.needs = {}
             job.needed_by = {}
             jobs = self.units[job.unit]

@@ -44,16 +44,14 @@ def drop_redundant(graph: Graph, draft: Draft) -> None:
                 draft.remove(job, cascade=False)
 
 
-def collect(draft: Draft) -> None:
-    """4 and 7: drops the jobs that no job needs, and then those that only they needed."""
-    unneeded = [job for job in draft if not job.needed_by]
-    while unneeded:
-        job = unneeded.pop()
-        if job is draft.anchor:
-            continue
-        needed = list(job.needs)
-        draft.remove(job, cascade=False)
-        unneeded += [other for other in needed if not other.needed_by and other is not job]
+def collect(draft: Draft) -> list[Prospect]:
+    """4 and 7: drops the jobs that no job needs any more, and then those that only they needed; the dropped ones."""
+    dropped = []
+    while draft.orphans:
+        job = draft.orphans.pop()
+        if job is not draft.anchor and not job.needed_by and job in draft:
+            dropped += draft.remove(job, cascade=False)
+    return dropped
 
 
 def clash(draft: Draft, unit: str) -> tuple[Prospect, Prospect] | None:

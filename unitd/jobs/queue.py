@@ -42,6 +42,7 @@ class Queue:
         self._jobs: dict[int, Job] = {}
         self._units: dict[str, Job] = {}
         self._nops: dict[str, Job] = {}
+        self._running: set[int] = set()
         self._ready: list[int] = []
         self._deadlines: list[tuple[int, int]] = []
         for job in sorted(jobs, key=lambda job: job.id):
@@ -105,6 +106,31 @@ class Queue:
                     heappop(self._ready)
                 return job
         return None
+
+    def stuck(self) -> list[Job]:
+        """Jobs that wait for one another for ever, each for the next; asked for once next_runnable answered None.
+
+        [] while a job runs or waits for its own unit. Merging can make such a cycle after the order was verified.
+        """
+        blocked = next((job.unit for job in self._units.values() if not self._waits.is_free(job.unit)), None)
+        if self._running or blocked is None:
+            return []
+        trail: dict[str, None] = {}
+        while blocked not in trail:
+            trail[blocked] = None
+            blockers = self._waits.blockers(blocked)
+            if not blockers:
+                return []
+            blocked = blockers[0]
+        units = list(trail)
+        return [self._units[unit] for unit in units[units.index(blocked) :]]
+
+    def release(self, id: int) -> Job:
+        """Lets a job neither wait nor be waited for from now on: the way out when jobs are stuck."""
+        job = replace(self._jobs[id], ignore_order=True)
+        self._put(job)
+        self._changed(job.unit)
+        return job
 
     def wake(self, unit: str) -> None:
         """Offers a unit's waiting job again: its state changed, or it can do now what it could not."""
@@ -215,12 +241,17 @@ class Queue:
         known = self._jobs.get(job.id)
         self._jobs[job.id] = job
         (self._nops if job.type is JobType.NOP else self._units)[job.unit] = job
+        if job.is_waiting:
+            self._running.discard(job.id)
+        else:
+            self._running.add(job.id)
         if job.expires_at != INFINITY and (known is None or known.expires_at != job.expires_at):
             heappush(self._deadlines, (job.expires_at, job.id))
 
     def _drop(self, finished: Finished) -> Finished:
         job = finished.job
         del self._jobs[job.id]
+        self._running.discard(job.id)
         if job.type is JobType.NOP:
             del self._nops[job.unit]
         else:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from unitd.jobs import passes
 from unitd.jobs.admission import check_mode, is_spared
-from unitd.jobs.algebra import collapse, conflicts, join
+from unitd.jobs.algebra import collapse, conflicts, is_redundant, join
 from unitd.jobs.closure import Closure
 from unitd.jobs.draft import Draft, Prospect
-from unitd.jobs.ordering import Order, canonical, to_drop
+from unitd.jobs.ordering import Order, path, to_drop
 from unitd.jobs.port import Graph
 from unitd.model.refusals import Kind, Refusal
 from unitd.model.states import INFINITY, JobMode, JobType
@@ -92,24 +92,25 @@ def build(graph: Graph, unit: str, type: JobType, mode: JobMode) -> Transaction:
 
 def _order(graph: Graph, draft: Draft, garbage: bool) -> list[Dropped]:
     """Passes 4 and 5, until there is no cycle."""
+    if garbage:
+        passes.collect(draft)
     order = Order(graph, draft)
     dropped: list[Dropped] = []
     while True:
-        if garbage:
-            passes.collect(draft)
         cycle = order.cycle()
         if not cycle:
             return dropped
-        path = " -> ".join(canonical(cycle))
         unit = to_drop(draft, cycle)
         if unit is None:
             raise Refusal(
                 Kind.ORDER_IS_CYCLIC,
                 draft.anchor.unit,
-                f"cannot {draft.anchor.type} {draft.anchor.unit}: ordering cycle {path}",
+                f"cannot {draft.anchor.type} {draft.anchor.unit}: ordering cycle {path(cycle)}",
                 "take one of the Before= or After= of these units away",
             )
-        gone = _remove(draft, draft.units[unit], f"ordering cycle {path}", dropped)
+        gone = _remove(graph, draft, draft.units[unit], f"ordering cycle {path(cycle)}", dropped)
+        if garbage:
+            gone += passes.collect(draft)
         order.lost(gone)
 
 
@@ -130,7 +131,7 @@ def _merge(graph: Graph, draft: Draft, garbage: bool) -> list[Dropped]:
                 )
             other = b if victim is a else a
             reason = f"contradicts the {_needing(other)}"
-            _remove(draft, [victim], reason, dropped)
+            _remove(graph, draft, [victim], reason, dropped)
             if garbage:
                 passes.collect(draft)
     passes.merge(graph, draft)
@@ -143,19 +144,18 @@ def _needing(job: Prospect) -> str:
     return f"{job.type} for {', '.join(needing)}" if needing else f"{job.type} that was asked for"
 
 
-def _remove(draft: Draft, jobs: list[Prospect], reason: str, dropped: list[Dropped]) -> list[Prospect]:
-    """Removes jobs and all that make no sense without them, and writes that down."""
+def _remove(graph: Graph, draft: Draft, jobs: list[Prospect], reason: str, dropped: list[Dropped]) -> list[Prospect]:
+    """Removes jobs and all that make no sense without them; writes down those that had something to do."""
     gone = []
     for job in list(jobs):
         if job not in draft:
             continue
         removed = draft.remove(job, cascade=True)
-        dropped.append(Dropped(job.unit, job.type, reason))
-        dropped += [
-            Dropped(other.unit, other.type, f"makes no sense without the {job.type} of {job.unit}: {reason}")
-            for other in removed[1:]
-        ]
         gone += removed
+        for lost in removed:
+            if not is_redundant(lost.type, graph.active(lost.unit)):
+                why = reason if lost is job else f"makes no sense without the {job.type} of {job.unit}: {reason}"
+                dropped.append(Dropped(lost.unit, lost.type, why))
     return gone
 
 
