@@ -1,0 +1,91 @@
+"""The verbs that are done when they are answered: kill, reset-failed, cancel, daemon-reload."""
+
+from typing import Final
+
+from unitd.ctl.connection import MANAGER, MANAGER_PATH, Refused
+from unitd.ctl.options import Usage
+from unitd.ctl.session import Session
+
+_RELOAD_S: Final = 180.0
+"""Seconds that a daemon-reload may take; the reply comes when it is done."""
+_WHOM: Final = ("all", "main", "control", "all-fail", "main-fail", "control-fail")
+
+
+def kill(session: Session, words: list[str]) -> int:
+    """Send --signal to --kill-whom of units."""
+    from unitd.syntax.errors import Bad
+    from unitd.syntax.signals import parse_signal
+
+    if session.options.signal in ("help", "list"):
+        from unitd.syntax.signals import RTMIN, signal_name
+
+        session.print(*(f"SIG{signal_name(number)}" for number in range(1, RTMIN - 2)))
+        return 0
+    try:
+        number = parse_signal(session.options.signal)
+    except Bad as bad:
+        raise Usage(f"cannot kill: {bad}") from None
+    if session.options.whom not in _WHOM:
+        raise Usage(f"cannot take --kill-whom={session.options.whom}: {', '.join(_WHOM)} are known")
+    return _each(session, "send a signal to", "KillUnit", words, "ssi", session.options.whom, number)
+
+
+def reset_failed(session: Session, words: list[str]) -> int:
+    """Forget that units failed; without units, that any did."""
+    if not words:
+        return _once(session, "reset what failed", "ResetFailed")
+    return _each(session, "reset", "ResetFailedUnit", words, "s")
+
+
+def _each(session: Session, intent: str, method: str, words: list[str], signature: str, *rest: object) -> int:
+    status = 0
+    units = session.names(words)
+    for unit in units:
+        try:
+            session.link.manager(method, signature, unit, *rest)
+        except Refused as refused:
+            status = session.refuse(f"{intent} {unit}", refused)
+    if session.options.json and status == 0:
+        session.json([{"unit": unit, "result": "done"} for unit in units])
+    return status
+
+
+def cancel(session: Session, words: list[str]) -> int:
+    """Cancel jobs by number; without one, all."""
+    if not words:
+        return _once(session, "cancel all jobs", "ClearJobs")
+    status = 0
+    for word in words:
+        if not word.isdecimal() or int(word) >= 2**32:
+            raise Usage(f"cannot cancel {word!r}: it is not the number of a job; unitctl list-jobs shows them")
+        try:
+            session.link.manager("CancelJob", "u", int(word))
+        except Refused as refused:
+            status = session.refuse(f"cancel job {word}", refused)
+    if session.options.json and status == 0:
+        session.json([{"job": int(word), "result": "done"} for word in words])
+    return status
+
+
+def _once(session: Session, intent: str, method: str) -> int:
+    try:
+        session.link.manager(method)
+    except Refused as refused:
+        return session.refuse(intent, refused)
+    if session.options.json:
+        session.json({"result": "done"})
+    return 0
+
+
+def daemon_reload(session: Session, words: list[str]) -> int:
+    """Have the daemon read all unit files again, and wait until it has."""
+    serial = session.link.send(MANAGER_PATH, MANAGER, "Reload")
+    if not session.options.block:
+        return 0
+    try:
+        session.link.reply(serial, _RELOAD_S)
+    except Refused as refused:
+        return session.refuse("reload", refused)
+    if session.options.json:
+        session.json({"result": "done"})
+    return 0
