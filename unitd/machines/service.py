@@ -39,6 +39,7 @@ from unitd.model.events import (
 )
 from unitd.model.exec_plan import Role
 from unitd.model.states import INFINITY, SECOND, Result
+from unitd.syntax.signals import signal_name
 
 SKIP_FROM, SKIP_TO = 1, 254
 """An ExecCondition= that exits with these skips the start; 255 and signals fail it (systemd.service(5))."""
@@ -88,8 +89,7 @@ def step(service: Service, event: UnitEvent | Order | Tick, context: Context, no
             if now >= deadline(service):
                 _expired(turn)
         case Signalled():
-            if event.left:
-                turn.log(Level.WARNING, f"cannot signal all of {turn.name}: {', '.join(event.left)}")
+            _signalled(turn, event)
         case _:
             pass
     return Step(turn.service, tuple(turn.effects), tuple(turn.asks))
@@ -430,6 +430,20 @@ def _extend(turn: Turn, span: str) -> None:
             turn.set(phase=Killing(rung, until))
         case Running() | ReloadingByNotify():
             pass
+
+
+NAMED = 20
+"""Processes that a line about a signal names."""
+
+
+def _signalled(turn: Turn, event: Signalled) -> None:
+    """Tell who got the signal, in the order of sending (rows A6, D6)."""
+    if event.sent:
+        who = ", ".join(f"{target.pid} ({target.command})" for target in event.sent[:NAMED])
+        more = f" and {len(event.sent) - NAMED} more" if len(event.sent) > NAMED else ""
+        turn.log(Level.INFO, f"SIG{signal_name(event.signal)} to {turn.name}: {who}{more}")
+    if event.left:
+        turn.log(Level.WARNING, f"cannot signal all of {turn.name}: {', '.join(event.left)}")
 
 
 def words(exit: Exit) -> str:
