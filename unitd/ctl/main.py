@@ -66,7 +66,11 @@ def _carry_out(verb: Verb, options: Options, words: list[str]) -> int:
     if options.output not in ("", "json", "json-pretty", "short", "cat", "json-short"):
         raise Usage(f"cannot take --output={options.output}: json, json-pretty, short and cat are known")
     function: Any = getattr(__import__(f"unitd.ctl.{verb.module}", fromlist=[verb.function]), verb.function)
-    return int(function(Session(options), words))
+    session = Session(options)
+    try:
+        return int(function(session, words))
+    finally:
+        session.close()
 
 
 if __name__ == "__main__":

@@ -52,6 +52,11 @@ class Session:
             self._connection = connect(self.options)
         return self._connection
 
+    def close(self) -> None:
+        """Close the connection, if there is one."""
+        if self._connection is not None:
+            self._connection.close()
+
     # --- unit names -----------------------------------------------------------------------------------
 
     def names(self, words: list[str], suffix: str = ".service") -> list[str]:

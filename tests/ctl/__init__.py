@@ -1,0 +1,1 @@
+"""unitctl against a peer that answers from a script."""

@@ -1,0 +1,185 @@
+"""start, stop and their kin: what is asked, what is waited for, what is said, and the exit status."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.ctl.conftest import Run
+from tests.ctl.peer import Error, Peer, path_of
+
+
+@pytest.mark.parametrize(
+    ("verb", "method"),
+    [
+        ("start", "StartUnit"),
+        ("stop", "StopUnit"),
+        ("restart", "RestartUnit"),
+        ("try-restart", "TryRestartUnit"),
+        ("condrestart", "TryRestartUnit"),
+        ("reload", "ReloadUnit"),
+        ("reload-or-restart", "ReloadOrRestartUnit"),
+        ("force-reload", "ReloadOrRestartUnit"),
+        ("try-reload-or-restart", "ReloadOrTryRestartUnit"),
+    ],
+)
+def test_each_verb_has_its_method(peer: Peer, run: Run, verb: str, method: str) -> None:
+    peer.add("a.service")
+    peer.job_ends(method, "done")
+    assert run(verb, "a") == (0, "", "")
+    assert peer.asked(method) == [("a.service", "replace")]
+
+
+def test_isolate_takes_a_target_in_mode_isolate(peer: Peer, run: Run) -> None:
+    peer.add("rescue.target")
+    peer.job_ends("StartUnit", "done")
+    assert run("isolate", "rescue").status == 0
+    assert peer.asked("StartUnit") == [("rescue.target", "isolate")]
+
+
+def test_units_are_asked_for_together_and_all_waited_for(peer: Peer, run: Run) -> None:
+    for name in ("a.service", "b.service"):
+        peer.add(name)
+    peer.job_ends("StartUnit", "done", "done")
+    assert run("start", "a", "b").status == 0
+    assert [name for name, _ in peer.calls][:2] == ["StartUnit", "StartUnit"]
+
+
+def test_pattern_means_units_in_memory(peer: Peer, run: Run) -> None:
+    for name in ("a1.service", "a2.service", "b.service"):
+        peer.add(name)
+    peer.job_ends("StopUnit", "done", "done")
+    assert run("stop", "a*").status == 0
+    assert peer.asked("StopUnit") == [("a1.service", "replace"), ("a2.service", "replace")]
+
+
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [
+        ("NoSuchUnit", 5),
+        ("LoadFailed", 6),
+        ("JobTypeNotApplicable", 3),
+        ("OnlyByDependency", 4),
+        ("NoIsolation", 4),
+        ("TransactionIsDestructive", 4),
+        ("org.freedesktop.DBus.Error.AccessDenied", 4),
+        ("org.freedesktop.DBus.Error.NotSupported", 3),
+        ("UnitMasked", 1),
+    ],
+)
+def test_refusal_has_systemctls_exit_status(peer: Peer, run: Run, name: str, status: int) -> None:
+    def refuse(*_: Any) -> tuple[str, tuple[Any, ...]]:
+        raise Error(name, "Because.")
+
+    peer.answers["StartUnit"] = refuse
+    said = run("start", "a")
+    assert said.status == status
+    assert said.err.startswith("cannot start a.service: Because.")
+
+
+def test_one_refused_and_one_done(peer: Peer, run: Run) -> None:
+    peer.add("a.service")
+    peer.job_ends("StartUnit", "done")
+    assert run("start", "nowhere", "a") == (5, "", "cannot start nowhere.service: Unit nowhere.service not found.\n")
+
+
+def test_failed_main_process_is_told_with_its_last_lines(peer: Peer, run: Run) -> None:
+    command = ("/bin/x", ["/bin/x", "-y"], False, 0, 0, 0, 0, 12, 1, 3)
+    peer.add("a.service", ActiveState="failed", Result="exit-code", ExecMainPID=12, ExecMainCode=1, ExecMainStatus=3)
+    peer.units["a.service"]["ExecStart"] = ("a(sasbttttuii)", [command])
+    peer.answers["GetLogs"] = lambda *_: ("a(tsis)", ([(1_700_000_000_000_000, "x", 12, "no such table")],))
+    peer.job_ends("StartUnit", "failed")
+    said = run("start", "a")
+    assert said.status == 1
+    assert said.err.splitlines() == [
+        "cannot start a.service: its main process 12 (/bin/x) exited with status 3/NOTIMPLEMENTED",
+        "  the last that it printed:",
+        "    Nov 14 22:13:20 no such table",
+        "  look further: unitctl status a.service; unitctl logs a.service",
+    ]
+
+
+def test_failed_command_before_the_main_one_is_named(peer: Peer, run: Run) -> None:
+    peer.add("a.service", ActiveState="failed", Result="exit-code")
+    command = ("/bin/check", ["/bin/check", "it"], False, 0, 0, 0, 0, 9, 1, 1)
+    peer.units["a.service"]["ExecStartPre"] = ("a(sasbttttuii)", [command])
+    peer.job_ends("StartUnit", "failed")
+    assert "ExecStartPre=/bin/check it exited with status 1/FAILURE" in run("start", "a").err
+
+
+def test_killed_after_a_timeout_says_by_which_signal(peer: Peer, run: Run) -> None:
+    peer.add("a.service", ActiveState="failed", Result="timeout", ExecMainCode=2, ExecMainStatus=9)
+    peer.job_ends("StartUnit", "failed")
+    assert "its main process was killed by SIGKILL" in run("start", "a").err
+
+
+def test_failed_dependency_is_named(peer: Peer, run: Run) -> None:
+    peer.add("a.service", Requires=["b.service", "c.service"])
+    peer.add("b.service", ActiveState="failed")
+    peer.add("c.service", ActiveState="active")
+    peer.job_ends("StartUnit", "dependency")
+    said = run("start", "a")
+    assert said.status == 1
+    assert said.err.startswith("cannot start a.service: it requires b.service, which failed\n")
+
+
+def test_no_block_does_not_wait(peer: Peer, run: Run) -> None:
+    peer.add("a.service")
+    peer.answers["StartUnit"] = lambda *_: ("o", ("/org/pyzinit/job/7",))
+    assert run("--no-block", "start", "a") == (0, "", "")
+
+
+def test_json_tells_each_outcome(peer: Peer, run: Run) -> None:
+    peer.add("a.service")
+    peer.job_ends("StartUnit", "done")
+    said = run("-o", "json", "start", "nowhere", "a")
+    assert said.status == 5
+    assert json.loads(said.out) == [
+        {
+            "unit": "nowhere.service",
+            "job": 0,
+            "type": "start",
+            "result": "refused",
+            "error": {"name": "org.pyzinit.Error.NoSuchUnit", "text": "Unit nowhere.service not found."},
+        },
+        {"unit": "a.service", "job": 1, "type": "start", "result": "done"},
+    ]
+
+
+def test_changed_files_are_warned_of(peer: Peer, run: Run) -> None:
+    peer.add("a.service", NeedDaemonReload=True)
+    peer.job_ends("StartUnit", "done")
+    assert run("start", "a").err.startswith("Warning: the files of a.service changed on disk")
+
+
+def test_wait_lasts_until_the_unit_is_down(peer: Peer, run: Run) -> None:
+    peer.add("a.service", ActiveState="active")
+
+    def after(name: str, mode: str) -> Any:
+        yield peer.signal("JobRemoved", "uoss", 1, "/org/pyzinit/job/1", name, "done")
+
+    def change(interface: str, name: str) -> tuple[str, tuple[Any, ...]]:
+        return "v", (peer.units["a.service"][name],)
+
+    def changes(interface: str, name: str) -> Any:
+        if name == "ActiveState" and peer.units["a.service"]["ActiveState"][1] == "active":
+            peer.units["a.service"]["ActiveState"] = ("s", "failed")
+            message = peer.signal("PropertiesChanged", "sa{sv}as", "org.pyzinit.Unit", {}, [], path=path_of("a.service"))
+            message.header.fields[2] = "org.freedesktop.DBus.Properties"
+            yield message
+
+    peer.job_ends("StartUnit", "done")
+    peer.answers["Get"] = change
+    peer.after["Get"] = changes
+    assert run("start", "--wait", "a").status == 1
+
+
+def test_a_dead_daemon_is_told(peer: Peer, run: Run) -> None:
+    peer.add("a.service")
+    peer.answers["StartUnit"] = lambda *_: ("o", ("/org/pyzinit/job/7",))
+    peer.after["StartUnit"] = lambda *_: [None]
+    said = run("start", "a")
+    assert said.status == 1
+    assert "closed the connection" in said.err
