@@ -215,7 +215,7 @@ class Child:
                     os.mkdir(path, mode)
                 fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
                 os.fchmod(fd, mode)
-                if os.geteuid() == 0 and stage != "configuration_directory":
+                if self.uid >= 0 and stage != "configuration_directory":
                     self._own(path, fd)
                 os.close(fd)
         os.umask(self.request["umask"])

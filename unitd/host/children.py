@@ -23,10 +23,14 @@ class Children:
     def __init__(self) -> None:
         self._by_pid: dict[int, Child] = {}
         self._by_unit: dict[str, dict[int, Child]] = {}
+        self.invocations: dict[str, str] = {}
+        """The last invocation id of each unit: what its processes carry in their environment."""
 
     def add(self, child: Child) -> None:
         self._by_pid[child.pid] = child
         self._by_unit.setdefault(child.unit, {})[child.pid] = child
+        if child.invocation:
+            self.invocations[child.unit] = child.invocation
 
     def get(self, pid: int) -> Child | None:
         return self._by_pid.get(pid)

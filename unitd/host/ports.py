@@ -17,10 +17,54 @@ class LogSink(Protocol):
     def stdout_path(self, unit: str) -> str:
         """The FIFO that the unit's processes print to; "" when there is none, and output is thrown away."""
 
+    def label(self, unit: str, program: str, pid: int) -> None:
+        """What the unit prints from now on is this process's."""
+
 
 class SocketSource(Protocol):
     def descriptors(self, unit: str) -> list[tuple[int, str]]:
         """The open descriptors of a socket unit with their names; they stay the owner's."""
+
+
+class Groups(Protocol):
+    """What a unit's processes are held together by: cgroups, or the next best thing."""
+
+    def realise(self, unit: str, path: str) -> str:
+        """Make room for the unit's processes; the cgroup.procs by which one joins, or "". OSError."""
+
+    def release(self, unit: str) -> None:
+        """Give the room back, if nobody is left in it."""
+
+    def units(self) -> dict[str, str]:
+        """The units that have a cgroup, with its path below the daemon's own."""
+
+    def unit_of(self, pid: int) -> str:
+        """Whose process it is or, as a zombie, was; "" when no unit's."""
+
+    def members(self, unit: str) -> list[int]:
+        """The pids of the unit's living processes."""
+
+    def everyone(self) -> dict[int, str]:
+        """Every living process of a unit, with its unit."""
+
+    def joined(self, unit: str) -> None:
+        """A process of the unit exists: the next time that none is left, CgroupEmpty is due."""
+
+    def check(self, unit: str) -> None:
+        """Look whether none is left; "": of any unit."""
+
+    async def freeze(self, unit: str) -> bool:
+        """Stop them where they are; False when some still run."""
+
+    def thaw(self, unit: str) -> None: ...
+
+    def kill(self, unit: str) -> None:
+        """SIGKILL to all of them at once."""
+
+    def kill_everyone(self) -> None:
+        """SIGKILL to every process of every unit."""
+
+    def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,9 +74,9 @@ class Spawner:
         self._deaths = 0
         self.server = 0
         """The fork server's pid; 0: there is none."""
-        # Services get the limit that the daemon was started with, whatever the daemon itself needs.
-        self._nofile = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (self._nofile[1], self._nofile[1]))
+        self.nofile = resource.getrlimit(resource.RLIMIT_NOFILE)
+        """The limits that the daemon was started with: what services get, whatever the daemon itself needs."""
+        resource.setrlimit(resource.RLIMIT_NOFILE, (self.nofile[1], self.nofile[1]))
 
     # --- asking ---------------------------------------------------------------------------------------
 
@@ -119,7 +119,7 @@ class Spawner:
             self._loop.remove_reader(pipe)
             os.close(pipe)
         self._pipes.clear()
-        resource.setrlimit(resource.RLIMIT_NOFILE, self._nofile)
+        resource.setrlimit(resource.RLIMIT_NOFILE, self.nofile)
 
     # --- sending --------------------------------------------------------------------------------------
 
@@ -127,7 +127,7 @@ class Spawner:
         while self._queue and self._unspawned < WINDOW:
             flight = self._queue.popleft()
             try:
-                request, fds = request_of(flight.plan, flight.procs, self._around, self._nofile)
+                request, fds = request_of(flight.plan, flight.procs, self._around, self.nofile)
             except Unusable as fault:
                 self._fail(flight, fault.stage, fault.number, fault.detail)
                 continue
@@ -259,9 +259,11 @@ class Spawner:
         birth = processes.birth(pid)
         flight.child = Child(plan.unit, pid, birth, plan.serial, plan.invocation)
         self._children.add(flight.child)
-        self._landed(flight)
         self._joined(plan.unit)
+        if "log" in (plan.stdio.output, plan.stdio.error):
+            self._around.logs.label(plan.unit, plan.log_name or os.path.basename(plan.path), pid)
         self._post(Spawned(plan.unit, plan.serial, pid, birth))
+        self._landed(flight)
 
     def _execed(self, flight: _Flight) -> None:
         del self._flights[flight.key]

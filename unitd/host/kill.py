@@ -1,0 +1,175 @@
+"""Sends signals to units: to a frozen cgroup, deepest process first, the named ones last, through pidfds.
+
+Frozen, no process can act on another's death, nor fork away, before its own signal is pending; what happens after
+the thaw is in any order. Who is signalled is decided by the cgroup and by the children that we know by pid and start
+time, never by a pid alone (cgroup-v2.rst "cgroup.freeze", pidfd_open(2)). One kill of a unit at a time, in order;
+different units do not wait for each other.
+"""
+
+import asyncio
+import os
+import signal
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+
+from unitd.host import processes
+from unitd.host.children import Children
+from unitd.host.ports import Groups, Post
+from unitd.host.processes import Process
+from unitd.model.effects import Kill, Scope
+from unitd.model.events import Signalled, Target
+
+_AT_A_TIME = 64
+"""Processes looked at or signalled in one turn of the loop."""
+_PASSES = 16
+"""How often an unfrozen unit is looked through for processes born meanwhile."""
+
+
+@dataclass(slots=True, eq=False)
+class _Pass:
+    """What one kill has done so far."""
+
+    kill: Kill
+    frozen: bool
+    sent: list[Target]
+    left: list[str]
+    seen: set[int]
+
+
+class Killer:
+    """Carries out Kill effects. `joined(unit)` waits until whoever was being started for it is where it can be seen."""
+
+    def __init__(
+        self, post: Post, children: Children, groups: Groups, joined: Callable[[str], Awaitable[None]]
+    ) -> None:
+        self._post, self._children, self._groups, self._joined = post, children, groups, joined
+        self._queues: dict[str, deque[Kill]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def kill(self, kill: Kill) -> None:
+        """Queue it; answered by Signalled. One that waits is replaced by a later one of the same signal and scope."""
+        queue = self._queues.get(kill.unit)
+        if queue is None:
+            self._queues[kill.unit] = deque([kill])
+            task = asyncio.get_running_loop().create_task(self._serve(kill.unit))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        elif queue and (queue[-1].signal, queue[-1].scope) == (kill.signal, kill.scope):
+            queue[-1] = replace(kill, pids=tuple(dict.fromkeys((*queue[-1].pids, *kill.pids))))
+        else:
+            queue.append(kill)
+
+    async def close(self) -> None:
+        """Drop what is not done; nothing stays frozen."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _serve(self, unit: str) -> None:
+        queue = self._queues[unit]
+        try:
+            while queue:
+                await self._joined(unit)
+                await self._carry_out(queue.popleft())
+        finally:
+            del self._queues[unit]
+
+    async def _carry_out(self, kill: Kill) -> None:
+        done = _Pass(kill, frozen=False, sent=[], left=[], seen=set())
+        try:
+            if kill.scope is Scope.ALL:
+                done.frozen = await self._groups.freeze(kill.unit)
+                await self._signal_all(done)
+                if kill.sure:
+                    self._groups.kill(kill.unit)
+            else:
+                self._signal_named(done)
+        except OSError as error:
+            done.left.append(f"cannot look at the processes of {kill.unit}: {error}")
+        finally:
+            if kill.scope is Scope.ALL:
+                self._groups.thaw(kill.unit)
+        self._post(Signalled(kill.unit, kill.signal, tuple(done.sent), tuple(done.left)))
+        self._groups.check(kill.unit)
+
+    async def _signal_all(self, done: _Pass) -> None:
+        """One pass when all are frozen; else again and again, until there is nobody new."""
+        for _ in range(1 if done.frozen else _PASSES):
+            pids = [pid for pid in self._groups.members(done.kill.unit) if pid not in done.seen]
+            named = [pid for pid in done.kill.pids if pid not in done.seen]
+            if not pids and not named:
+                break
+            found: dict[int, Process] = {}
+            for start in range(0, len(pids), _AT_A_TIME):
+                for pid in pids[start : start + _AT_A_TIME]:
+                    process = processes.read(pid)
+                    if process is not None and pid != os.getpid():
+                        found[pid] = process
+                await asyncio.sleep(0)
+            ordered = in_order(found, done.kill.pids)
+            for start in range(0, len(ordered), _AT_A_TIME):
+                for target in ordered[start : start + _AT_A_TIME]:
+                    self._send(done, target, found[target.pid].birth, member=True)
+                await asyncio.sleep(0)
+            self._signal_named(done)
+
+    def _signal_named(self, done: _Pass) -> None:
+        """Those of the named that were not among the members: our own children that left, or were never in."""
+        for pid in done.kill.pids:
+            if pid in done.seen:
+                continue
+            process = processes.read(pid)
+            child = self._children.get(pid)
+            if process is None or not process.is_alive:
+                done.seen.add(pid)
+            elif child is not None and child.birth in (0, process.birth):
+                self._send(done, Target(pid, 0, process.command), process.birth, member=False)
+            elif pid in self._groups.members(done.kill.unit):
+                self._send(done, Target(pid, 0, process.command), process.birth, member=True)
+            else:
+                done.seen.add(pid)
+                done.left.append(f"{pid} ({process.command}): no process of {done.kill.unit} that we know")
+
+    def _send(self, done: _Pass, target: Target, birth: int, *, member: bool) -> None:
+        """The signal, and those that go with it, to the process that has this start time, and to no other."""
+        done.seen.add(target.pid)
+        try:
+            pidfd = os.pidfd_open(target.pid)
+        except ProcessLookupError:
+            return
+        except OSError as error:
+            done.left.append(f"{target.pid} ({target.command}): {error.strerror}")
+            return
+        try:
+            # A frozen member cannot end, so that its pid is its own; any other is looked at again, with the pidfd open.
+            if not (done.frozen and member) and processes.birth(target.pid) != birth:
+                return
+            for number in _signals(done.kill):
+                signal.pidfd_send_signal(pidfd, number)
+            done.sent.append(target)
+        except ProcessLookupError:
+            return
+        except OSError as error:
+            done.left.append(f"{target.pid} ({target.command}): {error.strerror}")
+        finally:
+            os.close(pidfd)
+
+
+def in_order(found: dict[int, Process], last: tuple[int, ...]) -> list[Target]:
+    """Deepest first, of the same depth the youngest first; then those of `last`, in its order."""
+    depth = processes.depths(found, found)
+    ends = [pid for pid in last if pid in found]
+    others = sorted(found.keys() - set(ends), key=lambda pid: (-depth[pid], -found[pid].birth, -pid))
+    return [Target(pid, depth[pid], found[pid].command) for pid in (*others, *ends)]
+
+
+def _signals(kill: Kill) -> list[int]:
+    """The signal; SIGCONT, since a stopped process hears nothing before; SIGHUP for shells (systemd.kill(5))."""
+    numbers = [kill.signal]
+    if kill.cont:
+        numbers.append(signal.SIGCONT)
+    if kill.hup:
+        numbers.append(signal.SIGHUP)
+    return numbers

@@ -1,0 +1,202 @@
+"""Carries out effects: one way in for all that the engine asks of Linux. What goes wrong comes back as an event."""
+
+import asyncio
+import errno
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from unitd.host import processes
+from unitd.host.cgroups import open_cgroups
+from unitd.host.children import Child, Children
+from unitd.host.inotify import Inotify
+from unitd.host.kill import Killer
+from unitd.host.ports import Groups, LogSink, Post, SocketSource, Surroundings
+from unitd.host.reaper import Reaper
+from unitd.host.spawn import Spawner
+from unitd.host.sweep import Sweep
+from unitd.host.without_cgroups import WithoutCgroups
+from unitd.model.effects import (
+    CheckConditions,
+    CloseSockets,
+    Effect,
+    GuessMain,
+    Kill,
+    KillEverything,
+    Listen,
+    Release,
+    SocketPlan,
+    Spawn,
+    UnwatchPidFile,
+    UnwatchSockets,
+    Verify,
+    WatchPidFile,
+    WatchSockets,
+)
+from unitd.model.events import ConditionsChecked, MainGuessed, SpawnFailed, Survivors
+
+
+class Logs(LogSink, Protocol):
+    def close_fifo(self, unit: str) -> None:
+        """The unit rests."""
+
+
+class Sockets(SocketSource, Protocol):
+    def listen(self, plan: SocketPlan) -> None:
+        """Open what is not open; answered by Listening or ListenFailed."""
+
+    def watch(self, unit: str) -> None: ...
+
+    def unwatch(self, unit: str) -> None: ...
+
+    def close_unit(self, unit: str, remove: bool) -> None: ...
+
+
+class PidFiles(Protocol):
+    def watch(self, unit: str, path: str) -> None:
+        """Read it now and whenever it changes; answered by PidFileRead."""
+
+    def unwatch(self, unit: str, path: str, remove: bool) -> None: ...
+
+
+class Host:
+    """The processes of the daemon's units, and the parts of the rim that effects are for.
+
+    `warn` gets words for the daemon's log; `cgroup`: --cgroup PATH, or "" for the daemon's own.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        post: Post,
+        inotify: Inotify,
+        *,
+        runtime_dir: str,
+        logs: Logs,
+        sockets: Sockets,
+        pid_files: PidFiles,
+        conditions: Callable[[CheckConditions], ConditionsChecked],
+        environment: Mapping[str, str],
+        notify: str,
+        warn: Callable[[str], None],
+        cgroup: str = "",
+        boot_id: str = "",
+    ) -> None:
+        self._post, self._logs, self._sockets, self._pid_files = post, logs, sockets, pid_files
+        self._conditions, self._warn = conditions, warn
+        self.children = Children()
+        self.groups: Groups
+        try:
+            self.groups = open_cgroups(
+                inotify, post, self.children, runtime_dir=runtime_dir, below=cgroup, boot_id=boot_id
+            )
+        except OSError as error:
+            warn(f"cannot use cgroups ({error}): units are held together by descent and invocation id instead")
+            self.groups = WithoutCgroups(loop, post, self.children, lambda: self.spawner.server)
+        self.spawner = Spawner(
+            loop,
+            post,
+            self.children,
+            Surroundings(logs, sockets, environment, notify),
+            joined=self.groups.joined,
+            settled=lambda: self.reaper.look(),
+        )
+        self._sweep = Sweep(self.children, self.groups, lambda: self.spawner.server)
+        self.reaper = Reaper(
+            loop,
+            post,
+            self.children,
+            unit_of=self.groups.unit_of,
+            is_waiting=lambda: self.spawner.is_waiting,
+            reaped=lambda pid, unit: self.groups.check(unit),
+            server=lambda: self.spawner.server,
+        )
+        self.killer = Killer(post, self.children, self.groups, self.spawner.joined)
+
+    def unit_of(self, pid: int) -> str:
+        """The unit that a living process belongs to; "" when none."""
+        child = self.children.get(pid)
+        return child.unit if child is not None else self.groups.unit_of(pid)
+
+    def adopt(self, unit: str, pid: int, birth: int, invocation: str = "") -> bool:
+        """Take over a process that an earlier daemon started; False when it is gone or another one."""
+        if birth != processes.birth(pid):
+            return False
+        self.children.add(Child(unit, pid, birth, invocation=invocation, settled=True))
+        self.groups.joined(unit)
+        self.reaper.watch(unit, pid)
+        return True
+
+    def jobs_done(self) -> None:
+        """No job waits: Type=idle services go on."""
+        self.spawner.jobs_done()
+
+    def perform(self, effect: Effect) -> bool:
+        """Carry it out; False when it is not the host's. Answers are posted, some of them before this returns."""
+        match effect:
+            case Spawn(plan=plan):
+                self._spawn(effect)
+            case Kill():
+                self.killer.kill(effect)
+            case Release(unit=unit, directories=directories):
+                self._release(unit, directories)
+            case GuessMain(unit=unit):
+                self._guess_main(unit)
+            case KillEverything():
+                self._sweep.kill_everyone()
+            case Verify():
+                self._post(Survivors(self._sweep.survivors()))
+            case CheckConditions():
+                self._post(self._conditions(effect))
+            case WatchPidFile(unit=unit, path=path):
+                self._pid_files.watch(unit, path)
+            case UnwatchPidFile(unit=unit, path=path, remove=remove):
+                self._pid_files.unwatch(unit, path, remove)
+            case Listen(plan=plan):
+                self._sockets.listen(plan)
+            case WatchSockets(unit=unit):
+                self._sockets.watch(unit)
+            case UnwatchSockets(unit=unit):
+                self._sockets.unwatch(unit)
+            case CloseSockets(unit=unit, remove=remove):
+                self._sockets.close_unit(unit, remove)
+            case _:
+                return False
+        return True
+
+    async def close(self) -> None:
+        """End the fork server, give back every descriptor, and remove the sub-tree as far as it is empty."""
+        await self.killer.close()
+        self.spawner.close()
+        await self.reaper.close(self.spawner.server)
+        self.groups.close()
+
+    def _spawn(self, effect: Spawn) -> None:
+        plan = effect.plan
+        try:
+            procs = self.groups.realise(plan.unit, plan.cgroup)
+        except OSError as error:
+            number = error.errno or errno.EIO
+            self._post(SpawnFailed(plan.unit, plan.serial, "cgroup", number, str(error.filename or plan.cgroup)))
+            return
+        self.spawner.spawn(plan, procs)
+
+    def _release(self, unit: str, directories: tuple[str, ...]) -> None:
+        self.groups.release(unit)
+        self._logs.close_fifo(unit)
+        for directory in directories:
+            try:
+                shutil.rmtree(directory)
+            except FileNotFoundError:
+                continue
+            except (OSError, RecursionError) as error:
+                self._warn(f"cannot remove {directory} of {unit}: {error}")
+
+    def _guess_main(self, unit: str) -> None:
+        """The one process of the unit that was orphaned, and so came to us, if it is one (systemd.service(5))."""
+        ours = os.getpid()
+        found = [process for pid in self.groups.members(unit) if (process := processes.read(pid)) is not None]
+        orphans = [process for process in found if process.parent == ours and not self.children.get(process.pid)]
+        main = orphans[0] if len(orphans) == 1 else None
+        self._post(MainGuessed(unit, main.pid if main else 0, main.birth if main else 0))

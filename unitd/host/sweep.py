@@ -1,0 +1,82 @@
+"""The end of a shutdown: who of those that we started still lives, and the last SIGKILL to all of them.
+
+Ours is who is in the daemon's sub-tree, who descends from the daemon (orphans come back to it, prctl(2),
+PR_SET_CHILD_SUBREAPER), and who carries the invocation id of a unit of ours. Not ours are the fork server, and what
+was the daemon's child before it was a daemon (a shell may exec it).
+"""
+
+import contextlib
+import os
+import signal
+from collections.abc import Callable
+
+from unitd.host import processes
+from unitd.host.children import Children
+from unitd.host.kill import in_order
+from unitd.host.ports import Groups
+
+_PASSES = 16
+_KTHREADD = 2
+
+
+class Sweep:
+    """`server`: the fork server's pid."""
+
+    def __init__(self, children: Children, groups: Groups, server: Callable[[], int]) -> None:
+        self._children, self._groups, self._server = children, groups, server
+        everyone = processes.everyone()
+        self._earlier = {(pid, everyone[pid].birth) for pid in _children_of(os.getpid(), everyone)}
+
+    def left(self) -> dict[int, str]:
+        """The living processes that are ours, with their unit as far as it is known."""
+        everyone = processes.everyone()
+        units = {invocation: unit for unit, invocation in sorted(self._children.invocations.items())}
+        found = self._groups.everyone()
+        found.update((child.pid, child.unit) for child in self._children)
+        for pid in processes.descendants(os.getpid(), _without(everyone, self._earlier)):
+            found.setdefault(pid, "")
+        for pid in everyone:
+            if pid not in found and units and (unit := units.get(processes.invocation(pid))):
+                found[pid] = unit
+        excepted = (os.getpid(), self._server(), _KTHREADD)
+        return {
+            pid: unit or units.get(processes.invocation(pid), "")
+            for pid, unit in sorted(found.items())
+            if pid in everyone and pid not in excepted and everyone[pid].is_alive and everyone[pid].parent != _KTHREADD
+        }
+
+    def survivors(self) -> tuple[str, ...]:
+        """The same, each as `PID (command) of UNIT in WCHAN`."""
+        return tuple(processes.described(pid, unit) for pid, unit in self.left().items())
+
+    def kill_everyone(self) -> None:
+        """SIGKILL, deepest first, then at once to whole cgroups, until nobody new is found."""
+        seen: set[int] = set()
+        for _ in range(_PASSES):
+            fresh = [pid for pid in self.left() if pid not in seen]
+            if not fresh:
+                break
+            found = {pid: process for pid in fresh if (process := processes.read(pid)) is not None}
+            for target in in_order(found, ()):
+                seen.add(target.pid)
+                _kill(target.pid, found[target.pid].birth)
+            self._groups.kill_everyone()
+
+
+def _kill(pid: int, birth: int) -> None:
+    """SIGKILL to the process that has this start time, and to no other."""
+    with contextlib.suppress(OSError):
+        pidfd = os.pidfd_open(pid)
+        try:
+            if processes.birth(pid) == birth:
+                signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        finally:
+            os.close(pidfd)
+
+
+def _children_of(parent: int, everyone: dict[int, processes.Process]) -> list[int]:
+    return [pid for pid, process in everyone.items() if process.parent == parent]
+
+
+def _without(everyone: dict[int, processes.Process], excepted: set[tuple[int, int]]) -> dict[int, processes.Process]:
+    return {pid: process for pid, process in everyone.items() if (pid, process.birth) not in excepted}
