@@ -9,7 +9,7 @@ from unitd.model.refusals import Refusal
 from unitd.model.states import Active
 
 from .comparison import Case, Comparison, Document
-from .job_units import Loaded, load
+from .job_units import LoadedUnits, load
 
 STATES = {
     "dead": Active.INACTIVE,
@@ -27,9 +27,10 @@ STATES = {
 
 def run(case: Case, folder: Path, document: Document) -> Comparison:
     """Forces the states, then compares the error and the queue after every request; nothing runs in between."""
-    units = load(document["sets"][case["set"]])
+    wanted = [*case["states"], *(step["unit"] for step in case["steps"])]
+    units = LoadedUnits(load(document["sets"][case["set"]], wanted))
     for unit, state in case["states"].items():
-        _force(units, unit, STATES[state])
+        _force(units, units.find(unit).name, STATES[state])
     expected: list[Any] = []
     got: list[Any] = []
     for step in case["steps"]:
@@ -43,7 +44,7 @@ def run(case: Case, folder: Path, document: Document) -> Comparison:
     return Comparison(expected, got)
 
 
-def _force(units: Loaded, name: str, state: Active) -> None:
+def _force(units: LoadedUnits, name: str, state: Active) -> None:
     """What happens when a unit changes by itself: its job ends, or related units follow."""
     old = units.active(name)
     units.states[name] = state
@@ -62,7 +63,7 @@ def _force(units: Loaded, name: str, state: Active) -> None:
             continue
 
 
-def _queue(units: Loaded) -> dict[str, str]:
+def _queue(units: LoadedUnits) -> dict[str, str]:
     return {
         job.unit: job.type + "!" * job.irreversible
         for job in units.queue

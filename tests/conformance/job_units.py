@@ -1,50 +1,81 @@
-"""Units for the job topics, from the files of a set."""
+"""Units for the job topics: the files of a set, written to a directory and loaded as the daemon loads them."""
 
-from collections.abc import Mapping
-from typing import Any
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
-from tests.jobs.graph import Units
-from unitd.model.dependencies import Dep
-from unitd.model.states import Load
-from unitd.model.unit import Origin, Unit
+from unitd.graph.builtin import PERPETUAL
+from unitd.graph.index import Index
+from unitd.host.unit_dirs import UnitDirs
+from unitd.jobs.job import Job
+from unitd.jobs.queue import Queue
+from unitd.jobs.transaction import build
+from unitd.model.config import Config
+from unitd.model.dependencies import Atom
+from unitd.model.states import Active, JobMode, JobType
+from unitd.model.unit import Unit
+from unitd.syntax.specifiers import HostFacts
 
-Loaded = Units
+Files = Mapping[str, str | Mapping[str, str]]
 
-def load(files: Mapping[str, Any]) -> Units:
-    deps={}; settings={}; loads={}; aliases={}; texts={}
-    for path, text in files.items():
-        if "/" in path: 
-            d,n=path.split("/")
-            owner,kind=d.rsplit(".",1)
-            deps.setdefault(owner,{}).setdefault(Dep.WANTS if kind=="wants" else Dep.REQUIRES,{})[n]=Origin.FILE
-            continue
-        if isinstance(text, dict):
-            if text["link"]=="/dev/null": loads[path]=Load.MASKED; texts[path]=""
-            else: aliases.setdefault(text["link"],[]).append(path)
-            continue
-        texts[path]=text
-    for name in list(texts):
-        for l in texts[name].splitlines():
-            if l.startswith(("Requires=","Wants=")):
-                for o in l.split("=")[1].split():
-                    if "@" in o:
-                        t=o.split("@")[0]+"@.service"
-                        if t in texts: texts[o]=texts[t]
-    for name,text in texts.items():
-        if "@." in name: continue
-        d=deps.setdefault(name,{}); s=settings.setdefault(name,{})
-        dd=True
-        for l in text.splitlines():
-            k,_,v=l.partition("=")
-            if k in set(Dep):
-                d.setdefault(Dep(k),{}).update(dict.fromkeys(v.split(),Origin.FILE))
-            elif k=="DefaultDependencies": dd=v=="yes"
-            elif v in ("yes","no"): s[k]=v=="yes"
-            elif v: s[k]=v
-        if dd and name.endswith(".service") and loads.get(name) is None:
-            d.setdefault(Dep.REQUIRES,{})["sysinit.target"]=Origin.DEFAULT
-            d.setdefault(Dep.AFTER,{}).update({"sysinit.target":Origin.DEFAULT,"basic.target":Origin.DEFAULT})
-            d.setdefault(Dep.CONFLICTS,{})["shutdown.target"]=Origin.DEFAULT
-            d.setdefault(Dep.BEFORE,{})["shutdown.target"]=Origin.DEFAULT
-        if name.endswith(".service") and "ExecStart" not in s and loads.get(name) is None: loads[name]=Load.BAD_SETTING
-    return Units([Unit(n,tuple(aliases.get(n,())),loads.get(n,Load.LOADED),settings=settings.get(n,{}),deps=deps.get(n,{})) for n in texts if "@." not in n])
+
+class LoadedUnits:
+    """The port Graph over the units of one directory and of what they name; states are set by hand."""
+
+    def __init__(self, units: Iterable[Unit]) -> None:
+        self._index = Index()
+        for unit in units:
+            self._index.add(unit)
+        self.states = dict.fromkeys(PERPETUAL, Active.ACTIVE)
+        self.queue = Queue()
+
+    def find(self, name: str) -> Unit:
+        unit = self._index.find(name)
+        if unit is None:
+            raise LookupError(f"cannot find {name}: nothing in the set names it")
+        return unit
+
+    def related(self, name: str, atom: Atom) -> Sequence[str]:
+        return self._index.related(name, atom)
+
+    def active(self, name: str) -> Active:
+        return self.states.get(name, Active.INACTIVE)
+
+    def job(self, name: str) -> Job | None:
+        return self.queue.job_of(name)
+
+    def loaded(self) -> Iterable[str]:
+        return self._index.names()
+
+    def ask(self, type: str, unit: str, mode: str) -> None:
+        """Queues a request; raises Refusal."""
+        self.queue.install(build(self, unit, JobType(type), JobMode(mode)), None, 0)
+
+
+def load(files: Files, wanted: Iterable[str]) -> list[Unit]:
+    """The units of all files, the wanted ones, and all that any of them names."""
+    with tempfile.TemporaryDirectory() as folder:
+        _write(files, Path(folder))
+        source = UnitDirs([folder], HostFacts(), Config())
+        units: dict[str, Unit] = {}
+        known: set[str] = set()
+        names = [name for name in files if "/" not in name and "@." not in name] + sorted(wanted)
+        while names:
+            name = names.pop()
+            if name in known:
+                continue
+            unit = source.load(name)
+            known |= {name, unit.name, *unit.aliases}
+            units[unit.name] = unit
+            names += [other for others in unit.deps.values() for other in others]
+    return [units[name] for name in sorted(units)]
+
+
+def _write(files: Files, folder: Path) -> None:
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(text, str):
+            path.write_text(text, encoding="utf-8")
+        else:
+            path.symlink_to(text["link"])

@@ -3,15 +3,13 @@
 Rests on systemd.unit(5) (RefuseManualStart=, AllowIsolate=, IgnoreOnIsolate=) and systemctl(1).
 """
 
+from unitd.graph.builtin import PERPETUAL
 from unitd.jobs.algebra import collapse
 from unitd.jobs.port import Graph
 from unitd.model.dependencies import Atom
 from unitd.model.refusals import Kind, Refusal
 from unitd.model.states import Active, JobMode, JobType, Load
 from unitd.model.unit import Unit
-
-PERPETUAL = frozenset({"-.mount", "-.slice", "init.scope", "system.slice"})
-"""Units that are up as long as the machine is."""
 
 _UNSTARTABLE = frozenset({"device"})
 _RELOADABLE = frozenset({"mount"})
