@@ -47,7 +47,7 @@ class UnitFiles(Protocol):
     """What lies in the search path. All answers are of one moment."""
 
     def entry(self, name: str) -> Entry | None:
-        """The unit file or link of that name in the directory of highest priority; an alias has the other name as target."""
+        """What the first directory that has the name has under it; an alias's target is the other name."""
         ...
 
     def aliases(self, name: str) -> Sequence[str]:

@@ -20,6 +20,13 @@ from unitd.syntax.specifiers import HostFacts
 ROOT_SLICE: Final = "-.slice"
 ROOT_MOUNT: Final = "-.mount"
 _SHUTDOWN: Final = "shutdown.target"
+_DIRECTORIES: Final[Mapping[str, Callable[[HostFacts], str]]] = {
+    "RuntimeDirectory": lambda facts: facts.runtime_dir,
+    "StateDirectory": lambda facts: facts.state_dir,
+    "CacheDirectory": lambda facts: facts.cache_dir,
+    "LogsDirectory": lambda facts: facts.logs_dir,
+    "ConfigurationDirectory": lambda facts: facts.config_dir,
+}
 _WRITTEN: Final = ("StateDirectory", "CacheDirectory", "LogsDirectory")
 _PERSISTENT_TIMERS: Final = "/var/lib/systemd/timers"
 _TO_LOG: Final = ("journal", "kmsg", "journal+console", "kmsg+console")
@@ -103,9 +110,9 @@ def _add_execution(draft: Draft, facts: HostFacts) -> None:
     for setting in ("RootDirectory", "RootImage"):
         if draft.settings.get(setting):
             draft.mount(draft.settings[setting], Origin.FILE)
-    for setting in ("RuntimeDirectory", *_WRITTEN, "ConfigurationDirectory"):
+    for setting, above in _DIRECTORIES.items():
         for path in draft.settings.get(setting, ()):
-            draft.mount(path, Origin.FILE)
+            draft.mount(f"{above(facts)}/{path}", Origin.FILE)
     if draft.user:
         return
     if any(draft.settings.get(setting) for setting in _WRITTEN):
@@ -121,6 +128,17 @@ def _add_execution(draft: Draft, facts: HostFacts) -> None:
         draft.depend(Dep.AFTER, "systemd-journald.socket", Origin.FILE)
 
 
+def _dynamic_user(draft: Draft) -> None:
+    """A user made up for the run is named after the unit, and leaves nothing behind (systemd.exec(5), DynamicUser=)."""
+    if not draft.settings.get("DynamicUser"):
+        return
+    draft.settings.setdefault("User", unit_name.prefix(draft.name))
+    draft.settings.setdefault("Group", draft.settings["User"])
+    draft.settings.setdefault("ProtectHome", "read-only")
+    implied = {"PrivateTmp": True, "RemoveIPC": True, "NoNewPrivileges": True, "RestrictSUIDSGID": True}
+    draft.settings.update(implied, ProtectSystem="strict")
+
+
 def _home(draft: Draft, facts: HostFacts) -> None:
     """A user's processes start in the home directory."""
     if draft.user and not draft.settings.get("WorkingDirectory"):
@@ -128,6 +146,7 @@ def _home(draft: Draft, facts: HostFacts) -> None:
 
 
 def _service(draft: Draft, facts: HostFacts) -> None:
+    _dynamic_user(draft)
     _add_execution(draft, facts)
     _home(draft, facts)
     for socket in draft.settings.get("Sockets", ()):

@@ -12,7 +12,27 @@ from unitd.syntax import unit_name
 from unitd.syntax.values import Bad
 
 _NETWORK_TYPES: Final = frozenset(
-    "afs ceph cifs gfs gfs2 ncp ncpfs nfs nfs4 ocfs2 orangefs pvfs2 smb3 smbfs davfs glusterfs lustre sshfs 9p".split()
+    [
+        "afs",
+        "ceph",
+        "cifs",
+        "gfs",
+        "gfs2",
+        "ncp",
+        "ncpfs",
+        "nfs",
+        "nfs4",
+        "ocfs2",
+        "orangefs",
+        "pvfs2",
+        "smb3",
+        "smbfs",
+        "davfs",
+        "glusterfs",
+        "lustre",
+        "sshfs",
+        "9p",
+    ]
 )
 _ALWAYS_THERE: Final = ("/", "/usr", "/run/initramfs")
 _VIRTUAL: Final = ("/proc/", "/sys/", "/dev/")

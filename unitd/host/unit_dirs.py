@@ -106,6 +106,10 @@ class UnitDirs:
             return True
         return any(self._stamp(path) != self._stamps.get(path) for path in (unit.fragment, *unit.dropins) if path)
 
+    def is_gone(self, unit: Unit) -> bool:
+        """Whether the unit had a file that is not there any more."""
+        return bool(unit.fragment) and self._stamp(unit.fragment) is None
+
     def _stamp(self, path: str) -> int | None:
         try:
             return os.stat(path).st_mtime_ns

@@ -15,28 +15,77 @@ from unitd.syntax.values import Bad, parse_integer
 
 CAPABILITIES: Final = tuple(
     f"cap_{name}"
-    for name in (
-        "chown dac_override dac_read_search fowner fsetid kill setgid setuid setpcap linux_immutable net_bind_service "
-        "net_broadcast net_admin net_raw ipc_lock ipc_owner sys_module sys_rawio sys_chroot sys_ptrace sys_pacct "
-        "sys_admin sys_boot sys_nice sys_resource sys_time sys_tty_config mknod lease audit_write audit_control setfcap "
-        "mac_override mac_admin syslog wake_alarm block_suspend audit_read perfmon bpf checkpoint_restore"
-    ).split()
+    for name in [
+        "chown",
+        "dac_override",
+        "dac_read_search",
+        "fowner",
+        "fsetid",
+        "kill",
+        "setgid",
+        "setuid",
+        "setpcap",
+        "linux_immutable",
+        "net_bind_service",
+        "net_broadcast",
+        "net_admin",
+        "net_raw",
+        "ipc_lock",
+        "ipc_owner",
+        "sys_module",
+        "sys_rawio",
+        "sys_chroot",
+        "sys_ptrace",
+        "sys_pacct",
+        "sys_admin",
+        "sys_boot",
+        "sys_nice",
+        "sys_resource",
+        "sys_time",
+        "sys_tty_config",
+        "mknod",
+        "lease",
+        "audit_write",
+        "audit_control",
+        "setfcap",
+        "mac_override",
+        "mac_admin",
+        "syslog",
+        "wake_alarm",
+        "block_suspend",
+        "audit_read",
+        "perfmon",
+        "bpf",
+        "checkpoint_restore",
+    ]
 )
 """In the order of their numbers (capabilities(7))."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _NOBODY_IDS: Final = (65535, 4294967295)
-_DIRECTORY_FACTS: Final = {
-    "Runtime": "runtime_dir",
-    "State": "state_dir",
-    "Cache": "cache_dir",
-    "Logs": "logs_dir",
-    "Configuration": "config_dir",
-}
 _LEVELS: Final = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "debug")
-_FACILITIES: Final = (
-    "kern user mail daemon auth syslog lpr news uucp cron authpriv ftp local0 local1 local2 local3 local4 local5 local6 local7"
-).split()
+_FACILITIES: Final = [
+    "kern",
+    "user",
+    "mail",
+    "daemon",
+    "auth",
+    "syslog",
+    "lpr",
+    "news",
+    "uucp",
+    "cron",
+    "authpriv",
+    "ftp",
+    "local0",
+    "local1",
+    "local2",
+    "local3",
+    "local4",
+    "local5",
+    "local6",
+    "local7",
+]
 
 
 def pid_file(text: str, context: Context) -> str:
@@ -61,16 +110,13 @@ def working_directory(text: str, context: Context) -> str:
 
 
 def service_directories(kind: str) -> Parse:
-    """RuntimeDirectory= and its kin: absolute paths below the daemon's directory of that kind."""
-
-    attribute = _DIRECTORY_FACTS[kind]
+    """RuntimeDirectory= and its kin: paths relative to the daemon's directory of that kind."""
 
     def parse(text: str, context: Context) -> tuple[str, ...]:
         kept = []
-        above = getattr(context.facts, attribute)
         for word in split(text):
             try:
-                kept.append(f"{above}/{_service_directory(word, kind, context)}")
+                kept.append(_service_directory(word, kind, context))
             except Bad as fault:
                 context.note(str(fault))
         return tuple(kept)
@@ -134,21 +180,21 @@ def capabilities(text: str, context: Context) -> tuple[bool, frozenset[str]]:
 
 def bound_capabilities(old: frozenset[str] | None, new: tuple[bool, frozenset[str]]) -> frozenset[str] | None:
     """CapabilityBoundingSet= lines together; None: all of them. An empty line means none at all."""
-    return _merged(frozenset(CAPABILITIES) if old is None else old, old is None, new)
+    merged = _merged(frozenset(CAPABILITIES) if old is None else old, old is None, new)
+    return None if len(merged) == len(CAPABILITIES) else merged
 
 
 def ambient_capabilities(old: frozenset[str], new: tuple[bool, frozenset[str]]) -> frozenset[str]:
     """AmbientCapabilities= lines together."""
-    return _merged(old, not old, new) or frozenset()
+    return _merged(old, not old, new)
 
 
-def _merged(old: frozenset[str], fresh: bool, new: tuple[bool, frozenset[str]]) -> frozenset[str] | None:
+def _merged(old: frozenset[str], fresh: bool, new: tuple[bool, frozenset[str]]) -> frozenset[str]:
+    """A line without names resets; the first one replaces what was there by default."""
     inverted, names = new
     if inverted:
-        merged = frozenset(CAPABILITIES) - names if fresh or not names else old - names
-    else:
-        merged = names if fresh or not names else old | names
-    return merged
+        return frozenset(CAPABILITIES) - names if fresh or not names else old - names
+    return names if fresh or not names else old | names
 
 
 def assignments(text: str, context: Context) -> tuple[str, ...]:

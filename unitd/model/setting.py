@@ -31,7 +31,7 @@ class Fatal(Bad):
 
 
 class Context:
-    """Whose value is read: the unit, its specifiers, the directories of its daemon, and what was left out of the value."""
+    """Whose value is read: the unit, its specifiers, its daemon's directories; and what was left out of the value."""
 
     __slots__ = ("_fragment", "_names", "_table", "facts", "notes", "unit")
 

@@ -126,7 +126,7 @@ def _resources(made: Rows) -> tuple[Setting, ...]:
         ),
         made.number("CPUSchedulingPriority", 0, 99, 0, "i", "The real-time priority.", resets=True),
         made.flag("CPUSchedulingResetOnFork", False, "Children do not inherit the policy."),
-        made.list("CPUAffinity", parsing.processors, "ay", "The processors it may run on."),
+        made.list("CPUAffinity", parsing.processors, "ay", "The processors it may run on.", **LOSS),
         made.text("NUMAPolicy", "The NUMA policy.", sig="", **LOSS),
         made.text("NUMAMask", "The NUMA nodes.", sig="", **LOSS),
         made.text("CoredumpFilter", "What a core dump holds.", sig="", **LOSS),
@@ -159,7 +159,9 @@ def _environment(made: Rows) -> tuple[Setting, ...]:
             "Where it starts: a path or ~, with a leading - when it may be missing.",
             exec_parsing.working_directory,
         ),
-        made.list("ExecSearchPath", exec_parsing.search_path, "as", "Where programs without a path are looked for."),
+        made.list(
+            "ExecSearchPath", exec_parsing.search_path, "as", "Where programs without a path are looked for.", **LOSS
+        ),
         made.list("LoadCredential", parsing.word_list, "", "Secrets from files.", **LOSS),
         made.list("LoadCredentialEncrypted", parsing.word_list, "", "Encrypted secrets from files.", **LOSS),
         made.list("SetCredential", parsing.raw_item, "", "Secrets in the unit file.", **LOSS),
@@ -175,8 +177,10 @@ def _streams(made: Rows) -> tuple[Setting, ...]:
         made.list(
             "StandardInputText", exec_parsing.input_text, "", "Lines of standard input.", key="StandardInputData"
         ),
-        made.list("StandardInputData", exec_parsing.input_data, "ay", "Standard input in base 64, as pieces of bytes."),
-        made.path("TTYPath", "The terminal for tty streams."),
+        made.list(
+            "StandardInputData", exec_parsing.input_data, "ay", "Standard input in base 64, as pieces of bytes.", **LOSS
+        ),
+        made.row("TTYPath", parsing.path, "/dev/console", "s", "The terminal for tty streams.", resets=True),
         made.flag("TTYReset", False, "Reset the terminal.", **LOSS),
         made.flag("TTYVHangup", False, "Hang the terminal up.", **LOSS),
         made.flag("TTYVTDisallocate", False, "Clear the virtual terminal.", **LOSS),
@@ -200,7 +204,9 @@ def _directories(made: Rows) -> tuple[Setting, ...]:
         parse: Parse = exec_parsing.service_directories(kind)
         name = f"{kind}Directory"
         found += (
-            made.list(name, parse, "as", f"Directories made for the unit ({kind.lower()}), as absolute paths."),
+            made.list(
+                name, parse, "as", f"Directories made for the unit, relative to the daemon's {kind.lower()} directory."
+            ),
             made.row(f"{name}Mode", parsing.mode, _MODE, "u", f"The access mode of {name}=."),
         )
     return (

@@ -17,6 +17,18 @@ _W = Rows("Swap")
 _MONOTONIC: Final = ("OnActiveSec", "OnBootSec", "OnStartupSec", "OnUnitActiveSec", "OnUnitInactiveSec")
 _WATCHED: Final = ("PathExists", "PathExistsGlob", "PathChanged", "PathModified", "DirectoryNotEmpty")
 
+_SHORTHANDS: Final = {
+    "minutely": "*-*-* *:*:00",
+    "hourly": "*-*-* *:00:00",
+    "daily": "*-*-* 00:00:00",
+    "weekly": "Mon *-*-* 00:00:00",
+    "monthly": "*-*-01 00:00:00",
+    "quarterly": "*-01,04,07,10-01 00:00:00",
+    "semiannually": "*-01,07-01 00:00:00",
+    "yearly": "*-01-01 00:00:00",
+    "annually": "*-01-01 00:00:00",
+}
+
 
 def _after(kind: str) -> Parse:
     """((kind, microseconds),)."""
@@ -28,8 +40,9 @@ def _after(kind: str) -> Parse:
 
 
 def _calendar(text: str, context: Context) -> tuple[tuple[str, str], ...]:
-    """(("OnCalendar", expression),)."""
-    return (("OnCalendar", context.expand(text)),)
+    """(("OnCalendar", expression),); the words of systemd.time(7) are written out."""
+    expression = context.expand(text)
+    return (("OnCalendar", _SHORTHANDS.get(expression.lower(), expression)),)
 
 
 def _watched(kind: str) -> Parse:

@@ -85,10 +85,17 @@ def _disk(made: Rows) -> tuple[Setting, ...]:
         ("BlockIOWeight", 10, 1000),
         ("StartupBlockIOWeight", 10, 1000),
     )
-    devices = (
-        "IODeviceWeight IOReadBandwidthMax IOWriteBandwidthMax IOReadIOPSMax IOWriteIOPSMax IODeviceLatencyTargetSec "
-        "BlockIODeviceWeight BlockIOReadBandwidth BlockIOWriteBandwidth"
-    ).split()
+    devices = [
+        "IODeviceWeight",
+        "IOReadBandwidthMax",
+        "IOWriteBandwidthMax",
+        "IOReadIOPSMax",
+        "IOWriteIOPSMax",
+        "IODeviceLatencyTargetSec",
+        "BlockIODeviceWeight",
+        "BlockIOReadBandwidth",
+        "BlockIOWriteBandwidth",
+    ]
     return (
         *(made.number(n, a, b, None, "t", "Its share of the disks.", resets=True, **LOSS) for n, a, b in weights),
         *(made.list(n, parsing.raw_item, "", "A rule for one disk.", **LOSS) for n in devices),

@@ -5,7 +5,6 @@ from typing import Final
 from unitd.model import exec_parsing, parsing
 from unitd.model.dependencies import Dep
 from unitd.model.rows.kinds import LOSS, METADATA, Rows
-from unitd.model.rows.unit import ACTION
 from unitd.model.setting import UNSET, Context, Setting, Unset
 from unitd.model.states import INFINITY, SECOND
 from unitd.syntax.values import parse_span_zero_is_infinity
@@ -81,8 +80,8 @@ ROWS: Final = (
     _S.flag("RemainAfterExit", False, "The service stays up after its processes have ended well."),
     _S.flag("GuessMainPID", True, "Guess the main process of a forking service without PIDFile=."),
     _S.flag("PermissionsStartOnly", False, "Only ExecStart= runs as User=.", prop=None),
-    _S.flag("RootDirectoryStartOnly", False, "Only ExecStart= runs in RootDirectory=."),
-    _S.flag("NonBlocking", False, "Passed descriptors are set non-blocking."),
+    _S.flag("RootDirectoryStartOnly", False, "Only ExecStart= runs in RootDirectory=.", **METADATA),
+    _S.flag("NonBlocking", False, "Passed descriptors are set non-blocking.", **LOSS),
     _exits("SuccessExitStatus", "Ends of the main process that count as good."),
     _exits("RestartPreventExitStatus", "Ends after which there is no restart."),
     _exits("RestartForceExitStatus", "Ends after which there always is a restart."),

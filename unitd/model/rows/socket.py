@@ -23,10 +23,27 @@ LISTENED: Final = (
 )
 
 
-_PROTOCOLS: Final = (
-    "route usersock firewall inet-diag nflog xfrm selinux iscsi audit fib-lookup connector netfilter ip6-fw dnrtmsg "
-    "kobject-uevent generic scsitransport ecryptfs rdma"
-).split()
+_PROTOCOLS: Final = [
+    "route",
+    "usersock",
+    "firewall",
+    "inet-diag",
+    "nflog",
+    "xfrm",
+    "selinux",
+    "iscsi",
+    "audit",
+    "fib-lookup",
+    "connector",
+    "netfilter",
+    "ip6-fw",
+    "dnrtmsg",
+    "kobject-uevent",
+    "generic",
+    "scsitransport",
+    "ecryptfs",
+    "rdma",
+]
 
 
 def _listened(kind: str) -> Parse:
@@ -115,16 +132,16 @@ ROWS: Final = (
     _S.number("MessageQueueMaxMessages", 0, 2**63 - 1, 0, "x", "Messages in a queue.", **LOSS),
     _S.number("MessageQueueMessageSize", 0, 2**63 - 1, 0, "x", "Bytes of a message.", **LOSS),
     _S.text("TCPCongestion", "The congestion control."),
-    _S.flag("Writable", False, "Special files are opened for writing too."),
+    _S.flag("Writable", False, "Special files are opened for writing too.", **LOSS),
     _S.flag("FlushPending", False, "What waits is thrown away when the service ends.", **LOSS),
     _S.number("MaxConnections", 0, 2**32 - 1, 64, "u", "How many services for Accept=yes."),
     _S.number("MaxConnectionsPerSource", 0, 2**32 - 1, 0, "u", "How many of one source."),
     _S.span("TriggerLimitIntervalSec", 2 * SECOND, "The time of TriggerLimitBurst=."),
     _S.number("TriggerLimitBurst", 0, 2**32 - 1, 20, "u", "How many starts on traffic in that time."),
-    _S.list("ExecStartPre", parsing.commands, _COMMANDS, "Commands run before the sockets are made."),
-    _S.list("ExecStartPost", parsing.commands, _COMMANDS, "Commands run after the sockets are made."),
-    _S.list("ExecStopPre", parsing.commands, _COMMANDS, "Commands run before the sockets are closed."),
-    _S.list("ExecStopPost", parsing.commands, _COMMANDS, "Commands run after the sockets are closed."),
+    _S.list("ExecStartPre", parsing.commands, _COMMANDS, "Commands run before the sockets are made.", **LOSS),
+    _S.list("ExecStartPost", parsing.commands, _COMMANDS, "Commands run after the sockets are made.", **LOSS),
+    _S.list("ExecStopPre", parsing.commands, _COMMANDS, "Commands run before the sockets are closed.", **LOSS),
+    _S.list("ExecStopPost", parsing.commands, _COMMANDS, "Commands run after the sockets are closed.", **LOSS),
     _S.span("TimeoutSec", 90 * SECOND, "How long each command may take.", parsing.span_zero_is_infinity),
     _S.text("SmackLabel", "The SMACK label.", **LOSS),
     _S.text("SmackLabelIPIn", "The SMACK label.", **LOSS),

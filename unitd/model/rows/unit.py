@@ -4,7 +4,7 @@ from typing import Final
 
 from unitd.model import parsing
 from unitd.model.dependencies import Dep
-from unitd.model.rows.kinds import METADATA, Rows
+from unitd.model.rows.kinds import LOSS, METADATA, Rows
 from unitd.model.setting import Setting
 from unitd.model.states import INFINITY, SECOND
 
@@ -25,12 +25,41 @@ ACTION: Final = parsing.one_of(
 _JOB_MODE: Final = parsing.one_of(
     "fail", "replace", "replace-irreversibly", "isolate", "flush", "ignore-dependencies", "ignore-requirements"
 )
-_CONDITIONS: Final = (
-    "PathExists PathExistsGlob PathIsDirectory PathIsSymbolicLink PathIsMountPoint PathIsReadWrite PathIsEncrypted "
-    "DirectoryNotEmpty FileNotEmpty FileIsExecutable NeedsUpdate FirstBoot Architecture Firmware Virtualization Host "
-    "KernelCommandLine KernelVersion Credential Security Capability ACPower Memory CPUFeature CPUs Environment User Group "
-    "ControlGroupController OSRelease MemoryPressure CPUPressure IOPressure"
-).split()
+_CONDITIONS: Final = [
+    "PathExists",
+    "PathExistsGlob",
+    "PathIsDirectory",
+    "PathIsSymbolicLink",
+    "PathIsMountPoint",
+    "PathIsReadWrite",
+    "PathIsEncrypted",
+    "DirectoryNotEmpty",
+    "FileNotEmpty",
+    "FileIsExecutable",
+    "NeedsUpdate",
+    "FirstBoot",
+    "Architecture",
+    "Firmware",
+    "Virtualization",
+    "Host",
+    "KernelCommandLine",
+    "KernelVersion",
+    "Credential",
+    "Security",
+    "Capability",
+    "ACPower",
+    "Memory",
+    "CPUFeature",
+    "CPUs",
+    "Environment",
+    "User",
+    "Group",
+    "ControlGroupController",
+    "OSRelease",
+    "MemoryPressure",
+    "CPUPressure",
+    "IOPressure",
+]
 
 DEPENDENCIES: Final = (
     _U.units("Requires", Dep.REQUIRES, "Units started with this one; when one fails or is stopped, so is this one."),
@@ -83,20 +112,20 @@ ROWS: Final = (
     _U.flag("IgnoreOnIsolate", False, "An isolate of another unit leaves it alone."),
     _U.span("JobTimeoutSec", INFINITY, "How long a job for it may take in all.", parsing.span_zero_is_infinity),
     _U.span("JobRunningTimeoutSec", INFINITY, "How long a job may run.", parsing.span_empty_is_infinity),
-    _U.word("JobTimeoutAction", "none", ACTION, "What to do when a job takes too long."),
+    _U.word("JobTimeoutAction", "none", ACTION, "What to do when a job takes too long.", **LOSS),
     _U.text("JobTimeoutRebootArgument", "The argument of the reboot that JobTimeoutAction= asks for."),
     _U.span(
         "StartLimitIntervalSec", 10 * SECOND, "The time in which StartLimitBurst= starts are allowed; 0: no limit."
     ),
     _U.number("StartLimitBurst", 0, 2**32 - 1, 5, "u", "How many starts are allowed in StartLimitIntervalSec=."),
-    _U.word("StartLimitAction", "none", ACTION, "What to do when the start limit is hit."),
+    _U.word("StartLimitAction", "none", ACTION, "What to do when the start limit is hit.", **LOSS),
     _U.word("FailureAction", "none", ACTION, "What to do when the unit fails."),
     _U.word("SuccessAction", "none", ACTION, "What to do when the unit ends well."),
     _U.number(
-        "FailureActionExitStatus", 0, 255, -1, "i", "The daemon's exit status for FailureAction=exit.", resets=True
+        "FailureActionExitStatus", 0, 255, None, "i", "The daemon's exit status for FailureAction=exit.", resets=True
     ),
     _U.number(
-        "SuccessActionExitStatus", 0, 255, -1, "i", "The daemon's exit status for SuccessAction=exit.", resets=True
+        "SuccessActionExitStatus", 0, 255, None, "i", "The daemon's exit status for SuccessAction=exit.", resets=True
     ),
     _U.text("RebootArgument", "The argument of a reboot that an action of the unit asks for."),
     _U.word(
