@@ -1,0 +1,221 @@
+"""What the daemon is made of, put together once: the engine, the host's parts, the bus, and the pump between them."""
+
+import asyncio
+import os
+import resource
+import secrets
+import signal
+
+from unitd import __version__
+from unitd.bus.bus import Bus
+from unitd.bus.ports import About, World
+from unitd.engine.engine import Engine
+from unitd.host import accounts, clock, conditions, config_file, facts, power, virtualization
+from unitd.host.facts import Place
+from unitd.host.gauges import Gauges
+from unitd.host.inotify import Inotify
+from unitd.host.listen import Sockets
+from unitd.host.logs import Logs
+from unitd.host.notify import Notify
+from unitd.host.perform import Host
+from unitd.host.pid_files import PidFiles
+from unitd.host.unit_dirs import UnitDirs, search_path
+from unitd.host.watch import Watch
+from unitd.model import effects
+from unitd.model.effects import Effect, Leave, Log, StartupFinished, WatchBusName
+from unitd.model.events import Caller, Leaving, ReloadAsked, ShutdownAsked, UnitFilesChanged
+from unitd.runtime import lock, readiness
+from unitd.runtime.journal import Journal
+from unitd.runtime.options import Options
+from unitd.runtime.ports import BusClock, BusLogs
+from unitd.runtime.pump import Pump
+from unitd.syntax.signals import signal_name
+from unitd.wire.dialects import PYZINIT
+
+_SIGNALS_OF_A_MACHINE = {
+    signal.SIGINT: Leaving.REBOOT,
+    signal.SIGTERM: Leaving.POWEROFF,
+    signal.SIGPWR: Leaving.POWEROFF,
+    signal.SIGRTMIN + 3: Leaving.HALT,
+    signal.SIGRTMIN + 4: Leaving.POWEROFF,
+    signal.SIGRTMIN + 5: Leaving.REBOOT,
+}
+"""What signals mean to PID 1 of a machine (systemd(1), "Signals"); everywhere else all of them mean: stop and exit."""
+
+
+class Daemon:
+    def __init__(self, loop: asyncio.AbstractEventLoop, options: Options, place: Place, journal: Journal) -> None:
+        """Take the runtime directory; raises lock.Taken, OSError."""
+        self._loop, self._options, self._place, self._journal = loop, options, place, journal
+        os.makedirs(options.runtime_dir, mode=0o755, exist_ok=True)
+        self._lock = lock.take(options.runtime_dir)
+        self._left: asyncio.Future[Leave] = loop.create_future()
+        self._clock = clock.Clock()
+        self._make()
+
+    def _make(self) -> None:
+        options, warn = self._options, self._journal.warn
+        config, problems = config_file.read(options.config, user=options.user)
+        for problem in problems:
+            warn(str(problem))
+        self._config = config
+        self._journal.set_level(options.log_level or config.log_level)
+        host_facts = facts.host_facts(options.user)
+        path = search_path(config, host_facts, options.unit_path, os.environ)
+        self._dirs = UnitDirs(path, host_facts, config)
+        bases = {
+            "Runtime": host_facts.runtime_dir,
+            "State": host_facts.state_dir,
+            "Cache": host_facts.cache_dir,
+            "Logs": host_facts.logs_dir,
+            "Configuration": host_facts.config_dir,
+        }
+        now = self._clock.monotonic()
+        self.engine = Engine(self._dirs, config, bases, lambda: secrets.token_hex(16), now)
+        self.pump = Pump(self._loop, self.engine, self._perform, self._flush, self._clock.monotonic, warn)
+        self._inotify = Inotify(self._loop)
+        self._logs = Logs(options.runtime_dir, options.state_dir, self._loop, self._clock, warn)
+        self._sockets = Sockets(self._loop, self.pump.post, warn)
+        notify_path = f"{options.runtime_dir}/notify"
+        self._pid_files = PidFiles(self._inotify, self.pump.post, self._is_of_unit)
+        self._host = Host(
+            self._loop,
+            self.pump.post,
+            self._inotify,
+            runtime_dir=options.runtime_dir,
+            logs=self._logs,
+            sockets=self._sockets,
+            pid_files=self._pid_files,
+            conditions=conditions.check,
+            environment=_service_environment(options),
+            notify=notify_path,
+            warn=warn,
+            cgroup=options.cgroup,
+            boot_id=clock.boot_id(),
+        )
+        self._notify = Notify(notify_path, self._loop, self.pump.post, self._host.unit_of, warn)
+        gauges = Gauges(self._host.groups)
+        about = About(
+            version=__version__,
+            uid=os.geteuid(),
+            architecture=facts.architecture(),
+            virtualization=virtualization.virtualization(),
+            unit_path=path,
+            environment=tuple(f"{name}={value}" for name, value in _service_environment(options).items()),
+            log_level=options.log_level or config.log_level,
+            machine_id=host_facts.machine_id,
+            adm_gid=_adm(),
+        )
+        world = World(self.engine.view, gauges, BusLogs(self._logs), BusClock(self._clock), self._dirs, about, PYZINIT)
+        self._bus = Bus(self._loop, world, self.pump.post, lambda level, text: self._journal.say(level, text))
+        self._watch = Watch(self._loop, self._inotify, self._dirs.directories, self._files_changed)
+
+    # --- life -----------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Listen, obey signals, and start the first target."""
+        _raise_file_limit()
+        self._obey_signals()
+        if self._options.target != "none":
+            self.pump.boot(self._options.target)
+        self._bus.listen(f"{self._options.runtime_dir}/private")
+        if self._options.bus != "none":
+            self._bus.join(self._options.bus)
+        readiness.tell("READY=1")
+
+    async def wait(self) -> Leave:
+        """Until everything is stopped and the daemon may leave."""
+        leave = await self._left
+        readiness.tell("STOPPING=1")
+        await self._host.close()
+        return leave
+
+    def close(self) -> None:
+        """Give everything back; what goes with the daemon is removed (row A13)."""
+        self._bus.close()
+        self._watch.close()
+        self._notify.close()
+        self._sockets.close()
+        self._logs.close()
+        self._inotify.close()
+        _clean(self._options)
+        os.close(self._lock)
+
+    # --- what happens -----------------------------------------------------------------------------------
+
+    def _obey_signals(self) -> None:
+        by_machine = self._place is Place.MACHINE
+        for number, leaving in _SIGNALS_OF_A_MACHINE.items():
+            chosen = leaving if by_machine else Leaving.EXIT
+            self._loop.add_signal_handler(number, self._asked_to_leave, number, chosen)
+        self._loop.add_signal_handler(signal.SIGHUP, self._asked_to_reload)
+
+    def _asked_to_leave(self, number: int, leaving: Leaving) -> None:
+        self.pump.post(ShutdownAsked(0, leaving, by=Caller(what=f"SIG{signal_name(number)}")))
+
+    def _asked_to_reload(self) -> None:
+        self.pump.post(ReloadAsked(0, by=Caller(what="SIGHUP")))
+
+    def _files_changed(self) -> None:
+        if self._config.auto_reload:
+            self.pump.post(UnitFilesChanged())
+
+    def _is_of_unit(self, unit: str, pid: int) -> bool:
+        return self._host.unit_of(pid) == unit
+
+    def _perform(self, effect: Effect) -> None:
+        match effect:
+            case Log(level=level, text=text, unit=unit):
+                self._journal.say(level, text)
+                if unit and level != "debug":
+                    self._logs.say(unit, text)
+            case Leave():
+                self._bus.tell(effect)
+                self._bus.flush()
+                if not self._left.done():
+                    self._left.set_result(effect)
+            case WatchBusName(name=name):
+                self._bus.watch_name(name)
+            case StartupFinished(userspace=spent):
+                self._journal.say("info", f"start-up finished in {spent / 1_000_000:.3f} s")
+                self._bus.tell(effect)
+            case _ if not self._host.perform(effect):
+                self._bus.tell(effect)
+                if isinstance(effect, effects.Reloading) and not effect.active:
+                    self._watch.renew()
+
+    def _flush(self) -> None:
+        self._bus.flush()
+        if not self.engine.view.jobs():
+            self._host.jobs_done()
+
+
+def _service_environment(options: Options) -> dict[str, str]:
+    """What every service gets (systemd.exec(5), "Environment Variables in Spawned Processes")."""
+    path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    kept = {"PATH": path, "LANG": os.environ.get("LANG", "")}
+    if options.user:
+        kept |= dict(os.environ)
+    return {name: value for name, value in kept.items() if value}
+
+
+def _adm() -> int:
+    """The group that may read logs; -1: there is none."""
+    try:
+        return accounts.gid("adm")
+    except LookupError:
+        return -1
+
+
+def _raise_file_limit() -> None:
+    """A descriptor or two for each unit; services get the limit that the daemon was given."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _clean(options: Options) -> None:
+    """Remove what goes with the daemon; the state directory stays."""
+
+
+def _power(leaving: Leaving) -> None:
+    power.leave(leaving)

@@ -1,0 +1,63 @@
+"""Where the daemon begins and ends: read what it was told, run it, and leave as it was asked to.
+
+Exit status: what `exit CODE` or a unit asked for, 1 when something survived or the start failed, 2 for bad usage.
+"""
+
+import asyncio
+import contextlib
+import gc
+import os
+import sys
+from collections.abc import Sequence
+
+from unitd.host import facts, power
+from unitd.host.facts import Place
+from unitd.runtime import pid1
+from unitd.runtime.daemon import Daemon
+from unitd.runtime.journal import Journal
+from unitd.runtime.lock import Taken
+from unitd.runtime.options import Options, Usage, parse
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The daemon, from start to end."""
+    place = facts.place()
+    journal = Journal()
+    if place is Place.MACHINE:
+        pid1.prepare(journal.warn)
+    try:
+        kernel = facts.kernel_words() if place is Place.MACHINE else ()
+        given = sys.argv[1:] if argv is None else argv
+        options = parse(given, os.environ, pid1=place is not Place.BESIDE, kernel=kernel)
+    except Usage as fault:
+        print(f"unitd: {fault}\nTry 'unitd --help'.", file=sys.stderr)
+        return 2
+    for warning in options.warnings:
+        journal.warn(warning)
+    try:
+        return _run(options, place, journal)
+    except (Taken, OSError) as fault:
+        journal.say("err", f"cannot start: {fault}" if not isinstance(fault, Taken) else str(fault))
+        if place is Place.MACHINE:
+            pid1.shell(journal.warn)
+        return 1
+
+
+def _run(options: Options, place: Place, journal: Journal) -> int:
+    with asyncio.Runner() as runner:
+        loop = runner.get_loop()
+        daemon = Daemon(loop, options, place, journal)
+        try:
+            daemon.start()
+            # What is loaded now stays; collecting it again and again would only cost time.
+            gc.collect()
+            gc.freeze()
+            leaving = runner.run(daemon.wait())
+        finally:
+            with contextlib.suppress(OSError):
+                daemon.close()
+    if place is Place.MACHINE and leaving.leaving != "exit":
+        power.leave(leaving.leaving)
+    return 1 if leaving.survivors else leaving.code
+
+
