@@ -304,8 +304,9 @@ async def test_a_file_that_is_no_fifo_is_not_read(house: House) -> None:
     folder = house.folder / "run" / "log"
     folder.mkdir(parents=True)
     (folder / "a.service.fifo").write_text("surprise")
-    with pytest.raises(FileExistsError):
-        house.logs.stdout_path("a.service")
+    assert house.logs.stdout_path("a.service") == ""
+    assert not house.logs.reopen("a.service")
+    assert house.warnings[0].startswith("cannot keep what a.service prints: ")
 
 
 async def test_lines_of_a_foreign_hand_are_passed_over(house: House) -> None:

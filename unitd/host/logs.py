@@ -10,6 +10,7 @@ three times the turn took, in which its writes block; others that wait take turn
 
 import asyncio
 import contextlib
+import errno
 import os
 import stat
 from collections import deque
@@ -62,6 +63,7 @@ class Logs:
         self._files = LogFiles(os.path.join(state_dir, "logs"), loop, warn)
         self._loop = loop
         self._clock = clock
+        self._warn = warn
         self._streams: dict[str, _Stream] = {}
         self._followers: dict[str, list[Follower]] = {}
         self._waiting: deque[_Stream] = deque()
@@ -71,18 +73,21 @@ class Logs:
         self._resuming: asyncio.TimerHandle | None = None
 
     def stdout_path(self, unit: str) -> str:
-        """The path of the unit's FIFO, which exists and is read from now on. OSError where it cannot be made."""
+        """The path of the unit's FIFO, which exists and is read from now on; "" where it cannot be made."""
         stream = self._streams.get(unit)
         if stream is None or stream.ending:
-            self._open(unit, stream)
+            try:
+                self._open(unit, stream)
+            except OSError as error:
+                self._warn(f"cannot keep what {unit} prints: {error}")
+                return ""
         return self._streams[unit].path
 
     def reopen(self, unit: str) -> bool:
         """Read again the FIFO that an earlier daemon made; False when there is none."""
         if not os.path.exists(self._path(unit)):
             return False
-        self.stdout_path(unit)
-        return True
+        return self.stdout_path(unit) != ""
 
     def label(self, unit: str, program: str, pid: int) -> None:
         """From now on the unit's lines are those of this process; what is there already is its predecessor's."""
@@ -171,7 +176,7 @@ class Logs:
         fd = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
         if not stat.S_ISFIFO(os.fstat(fd).st_mode):
             os.close(fd)
-            raise FileExistsError(f"cannot read the output of {unit}: {path} is no FIFO")
+            raise FileExistsError(errno.EEXIST, "it is there and no FIFO", path)
         if ending is None:
             self._streams[unit] = ending = _Stream(unit, path, fd, _label(unit, 0))
         else:
