@@ -199,6 +199,7 @@ class Daemon:
         self.loop = loop
         self.events: list[events.Event] = []
         self.log: list[str] = []
+        self.path = ""
         self.done: Callable[[events.JobAsked, int], list[effects.Effect]] = self._finished
         self._next_job = 1
         self.bus = Bus(loop, world, self.post, lambda level, text: self._say(level, text))

@@ -10,14 +10,17 @@ from typing import Final
 
 from unitd.bus.changes import Changes, Listener, progress
 from unitd.bus.dispatch import Dispatch, Log
+from unitd.bus.link import Link, address_of
 from unitd.bus.ports import World
 from unitd.bus.private import Private
-from unitd.model.effects import Answer, Effect
+from unitd.model.effects import Answer, Effect, JobGone, Level, UnitChanged, WatchBusName
 from unitd.model.events import Event
 from unitd.wire.dialects import PYZINIT, Dialect
 from unitd.wire.message import Message, encode
 
 _PROGRESS_EVERY_S: Final = 1.0
+_BUS_SOCKET: Final = "dbus.socket"
+_BUS_DAEMONS: Final = ("dbus.service", "dbus-broker.service", "dbus.socket")
 
 
 class Bus:
@@ -30,18 +33,43 @@ class Bus:
         self._dispatch = Dispatch(world, post, log)
         self._changes = Changes()
         self._servers: list[Private] = []
+        self._link: Link | None = None
+        self._names: list[str] = []
+        self._ended: list[int] = []
         self._tick: asyncio.TimerHandle | None = None
 
     def listen(self, path: str, dialect: Dialect = PYZINIT, *, root_only: bool = False) -> None:
         """Serve a private socket at this path; OSError when it cannot be made."""
         self._servers.append(Private(self._loop, path, dialect, self._dispatch, self._log, root_only=root_only))
 
+    def join(self, bus: str) -> None:
+        """Be on a bus, "system", "session" or an address, as soon and as long as it is there; "none": on none."""
+        address = "" if bus == "none" else address_of(bus)
+        if not address:
+            if bus != "none":
+                self._log(Level.NOTICE, f"cannot join the {bus} bus: its address is not known")
+            return
+        dispatch, post = self._dispatch, self._post
+        self._link = Link(self._loop, address, PYZINIT, dispatch, post, self._log, self._bus_is_up)
+        for name in self._names:
+            self._link.watch(name)
+
     def tell(self, effect: Effect) -> None:
         """An effect of the engine that clients may wait for or hear of."""
-        if isinstance(effect, Answer):
-            self._dispatch.tell(effect)
-        else:
-            self._changes.note(effect)
+        match effect:
+            case Answer():
+                self._dispatch.tell(effect)
+                return
+            case WatchBusName(name):
+                self._names.append(name)
+                if self._link is not None:
+                    self._link.watch(name)
+                return
+            case JobGone(id):
+                self._ended.append(id)
+            case UnitChanged(unit) if unit in _BUS_DAEMONS and self._link is not None:
+                self._link.hurry()
+        self._changes.note(effect)
 
     def flush(self) -> None:
         """Send all that this turn of the loop brought: first signals, answers, changes, last signals."""
@@ -57,6 +85,9 @@ class Bus:
             for signal in self._changes.late(self._dispatch.world(dialect)):
                 self._say(signal, dialect, ears)
         self._changes.end(anyone=bool(listeners))
+        if self._link is not None:
+            self._link.finished(self._ended)
+        self._ended.clear()
         self._watch_shutdown()
 
     def close(self) -> None:
@@ -66,6 +97,9 @@ class Bus:
         for server in self._servers:
             server.close()
         self._servers.clear()
+        if self._link is not None:
+            self._link.close()
+            self._link = None
 
     def _listeners(self) -> dict[Dialect, list[Listener]]:
         found: dict[Dialect, list[Listener]] = {}
@@ -77,6 +111,14 @@ class Bus:
     def _connections(self) -> Iterator[Listener]:
         for server in self._servers:
             yield from server.clients
+        if self._link is not None:
+            yield self._link
+
+    def _bus_is_up(self) -> bool:
+        """False while the bus daemon is only to be started by the first who connects: that shall not be us."""
+        view = self._dispatch.world(PYZINIT).view
+        socket, daemon = view.status(_BUS_SOCKET), view.status(_BUS_DAEMONS[0])
+        return socket is None or not socket.active.is_up or (daemon is not None and daemon.active.is_up)
 
     def _say(self, signal: Message, dialect: Dialect, ears: list[Listener]) -> None:
         """One message for all who hear: the bytes are the same on every connection."""

@@ -8,10 +8,7 @@ from unitd.bus.interfaces.table import Emits, Interface, Method, Property, argum
 from unitd.bus.interfaces.values import constant, of_settings
 from unitd.bus.policy import Action
 from unitd.bus.ports import CommandStatus, ServiceStatus, Status, World
-from unitd.model.rows import execution, resources
-from unitd.model.rows import service as service_rows
-from unitd.model.rows import socket as socket_rows
-from unitd.model.setting import Setting
+from unitd.model import settings
 from unitd.model.states import INFINITY
 
 _NOBODY: Final = 2**32 - 1
@@ -127,19 +124,25 @@ _PROCESSES: Final = Method(
     Action.LOOK,
 )
 _SETTABLE: Final = frozenset(
-    [
+    (
         "CPUQuotaPerSecUSec",
         "CPUQuotaPeriodUSec",
         "CPUWeight",
         "StartupCPUWeight",
+        "CPUShares",
+        "StartupCPUShares",
         "IOWeight",
         "StartupIOWeight",
+        "BlockIOWeight",
+        "StartupBlockIOWeight",
         "MemoryMin",
         "MemoryLow",
         "MemoryHigh",
         "MemoryMax",
         "MemorySwapMax",
         "MemoryLimit",
+        "DefaultMemoryMin",
+        "DefaultMemoryLow",
         "TasksMax",
         "CPUAccounting",
         "MemoryAccounting",
@@ -149,42 +152,52 @@ _SETTABLE: Final = frozenset(
         "BlockIOAccounting",
         "Delegate",
         "DelegateControllers",
+        "DisableControllers",
         "DeviceAllow",
         "DevicePolicy",
         "WatchdogUSec",
         "TimeoutAbortUSec",
         "AllowedCPUs",
+        "StartupAllowedCPUs",
         "AllowedMemoryNodes",
-        "IPAddressAllow",
-        "IPAddressDeny",
+        "StartupAllowedMemoryNodes",
+        "ManagedOOMSwap",
+        "ManagedOOMMemoryPressure",
+        "ManagedOOMPreference",
         "FileDescriptorName",
-    ]
+    )
 )
 """Settings that systemd lets be set while the unit runs, and of whose changes it sends no signal."""
 
 
-def _processes_of(section: str) -> tuple[Setting, ...]:
-    return (*execution.rows(section), *service_rows.kill_rows(section), *resources.rows(section))
+_LEFT_OUT: Final = frozenset(("AppArmorProfile", "SELinuxContext", "SmackProcessLabel", "TimerSlackNUSec"))
+"""Clients know these under other types or names: a wrong type is worse than none."""
 
 
-def _of_type(
-    name: str, settings: tuple[Setting, ...], own: tuple[Property, ...], methods: tuple[Method, ...]
-) -> Interface:
-    """The interface of a unit type: what is told of it, and its settings."""
-    taken = {row.name for row in own}
-    shown = [row for row in settings if row.prop and row.prop[0] not in taken]
-    special = {setting: _commands(setting) for setting in COMMANDS}
+def _abort_timeout(world: World, status: Status, value: Any) -> Any:
+    """TimeoutAbortSec= is TimeoutStopSec= where it is not said."""
+    return settings.value(status.unit, "TimeoutStopSec") if value is None else value
+
+
+def _of_type(type: str, own: tuple[Property, ...]) -> Interface:
+    """The interface of a type that has processes: what is told of it, and its settings."""
+    taken = _LEFT_OUT.union(row.name for row in own)
+    shown = [
+        row
+        for row in settings.SETTINGS[type].values()
+        if row.section == settings.SECTIONS[type] and row.prop and row.prop[0] not in taken
+    ]
+    special = {setting: _commands(setting) for setting in COMMANDS} | {"TimeoutAbortUSec": _abort_timeout}
     emits = dict.fromkeys(_SETTABLE, Emits.NONE) | dict.fromkeys(COMMANDS, Emits.INVALIDATES)
-    return interface(
-        name, methods, (*own, *of_settings(shown, special, emits)), doc=f"What a {name.lower()} adds to a unit."
-    )
+    rows = (*own, *of_settings(shown, special, emits))
+    return interface(type.capitalize(), (_PROCESSES,), rows, doc=f"What a {type} adds to a unit.")
 
 
 TYPES: Final[dict[str, Interface]] = {
-    "service": _of_type("Service", (*service_rows.ROWS, *_processes_of("Service")), _GROUP + _SERVICE, (_PROCESSES,)),
-    "socket": _of_type("Socket", (*socket_rows.ROWS, *_processes_of("Socket")), _GROUP + _SOCKET, (_PROCESSES,)),
-    "slice": _of_type("Slice", resources.rows("Slice"), _GROUP, (_PROCESSES,)),
-    "scope": _of_type("Scope", resources.rows("Scope"), _GROUP, (_PROCESSES,)),
+    "service": _of_type("service", _GROUP + _SERVICE),
+    "socket": _of_type("socket", _GROUP + _SOCKET),
+    "slice": _of_type("slice", _GROUP),
+    "scope": _of_type("scope", _GROUP),
     "target": interface("Target", doc="A target adds nothing to a unit."),
     "mount": interface("Mount", doc="Mounts are not carried out yet."),
     "automount": interface("Automount", doc="Automounts are not carried out yet."),

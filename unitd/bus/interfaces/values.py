@@ -1,16 +1,13 @@
 """How the daemon's values look as D-Bus values: times, states, settings."""
 
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import Any
 
+from unitd.bus.interfaces import shapes
 from unitd.bus.interfaces.table import Emits, Property
 from unitd.bus.ports import Status, World
 from unitd.model.dependencies import Dep
 from unitd.model.setting import Setting
-from unitd.model.states import INFINITY
-
-UNSET: Final = {"t": INFINITY, "u": 2**32 - 1, "s": "", "b": False, "i": 0, "x": -1, "q": 0}
-"""What a property shows that has no value, by signature; arrays are empty."""
 
 
 def status_property(name: str, type: str, emits: Emits, get: Callable[[Status], Any], doc: str = "") -> Property:
@@ -45,18 +42,23 @@ def of_settings(
         if setting.prop is None:
             continue
         name, type = setting.prop
-        get = _special(setting, special[name]) if name in special else _plain(setting, type)
+        show = special.get(name)
+        get = _special(setting, show) if show else _shaped(setting, type, shapes.shape(name))
         rows.append(Property(name, type, emits.get(name, Emits.CONST), get, setting.doc))
+        if name.startswith("Limit"):
+            rows.append(Property(f"{name}Soft", type, Emits.CONST, _shaped(setting, type, shapes.soft)))
     return rows
 
 
-def _plain(setting: Setting, type: str) -> Callable[[World, Status], Any]:
+def _shaped(setting: Setting, type: str, shape: shapes.Shape | None) -> Callable[[World, Status], Any]:
     key, default = setting.target, setting.default
-    unset = UNSET.get(type, ())
+    unset = shapes.UNSET.get(type, b"" if type == "ay" else ())
 
     def get(world: World, status: Status) -> Any:
         value = status.unit.settings.get(key, default)
-        return unset if value is None else value
+        if value is None:
+            return unset
+        return shape(value) if shape else value
 
     return get
 

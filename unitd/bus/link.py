@@ -1,0 +1,356 @@
+"""The connection to a bus daemon, and the only importer of a D-Bus library.
+
+The library connects, authenticates and reads; dbus-fast, or dbus-next with UNITD_DBUS=dbus-next. What we send goes
+through our own Outbox: both libraries take a full socket for a fatal fault. It is imported when the first bus is
+joined, since a daemon without a bus does not need it. Descriptors are not negotiated, so a bus daemon delivers none.
+"""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Callable
+from typing import Any, Final
+
+from unitd.bus.calls import Credentials
+from unitd.bus.dispatch import Dispatch, Log
+from unitd.bus.outbox import Outbox
+from unitd.model.effects import Level
+from unitd.model.events import BusNameChanged, Event
+from unitd.model.refusals import Kind
+from unitd.wire.dialects import DBUS, DBUS_PATH, Dialect
+from unitd.wire.message import Message, Type
+
+_UNREAD_LIMIT: Final = 2**26
+_FIRST_PAUSE_S: Final = 0.25
+_LONGEST_PAUSE_S: Final = 8.0
+_MOST_WAITING: Final = 256
+_DO_NOT_QUEUE: Final = 4
+_OWNER: Final = 1
+_MINE_ALREADY: Final = 4
+
+
+class Unjoined(Exception):
+    """The bus does not let us in: it is not there, or the name is taken."""
+
+
+def address_of(bus: str) -> str:
+    """The address of "system" or "session", or what is an address already; "" when there is none."""
+    match bus:
+        case "system":
+            return os.environ.get("DBUS_SYSTEM_BUS_ADDRESS") or "unix:path=/run/dbus/system_bus_socket"
+        case "session":
+            runtime = os.environ.get("XDG_RUNTIME_DIR")
+            return os.environ.get("DBUS_SESSION_BUS_ADDRESS") or (f"unix:path={runtime}/bus" if runtime else "")
+        case _:
+            return bus
+
+
+class _Writer:
+    """Stands in for the library's writer, which ends the connection when the socket is full (EAGAIN)."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+
+    def schedule_write(self, message: Any = None, future: Any = None) -> None:
+        if message is not None:
+            self._outbox.send(bytes(message._marshall(False)))
+        if future is not None and not future.done():
+            future.set_result(None)
+
+
+class Link:
+    """Joins the bus when it is there, owns the name, and joins again when it comes back.
+
+    `ready`: whether to try at all now. A signal goes out while somebody subscribed, or waits for a job.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        address: str,
+        dialect: Dialect,
+        dispatch: Dispatch,
+        post: Callable[[Event], None],
+        log: Log,
+        ready: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self.dialect = dialect
+        self.ours = ""
+        self._loop = loop
+        self._address = address
+        self._dispatch = dispatch
+        self._post = post
+        self._log = log
+        self._ready = ready
+        self._library: Any = None
+        self._bus: Any = None
+        self._outbox: Outbox | None = None
+        self._subscribed: set[str] = set()
+        self._jobs: dict[int, str] = {}
+        self._known: dict[str, Credentials] = {}
+        self._strangers: dict[str, list[Message]] = {}
+        self._watched: dict[str, str] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._pause = _FIRST_PAUSE_S
+        self._timer: asyncio.TimerHandle | None = None
+        self._said = ""
+        self._run = self._begin(self._live())
+
+    # --- for the rest of the bus ------------------------------------------------------------------
+
+    @property
+    def hears(self) -> bool:
+        return self._outbox is not None and bool(self._subscribed or self._jobs)
+
+    def send(self, raw: bytes) -> None:
+        if self._outbox is not None:
+            self._outbox.send(raw)
+
+    def enrol(self, sender: str, wanted: bool) -> Kind | None:
+        if (sender in self._subscribed) is wanted:
+            return Kind.ALREADY_SUBSCRIBED if wanted else Kind.NOT_SUBSCRIBED
+        (self._subscribed.add if wanted else self._subscribed.discard)(sender)
+        return None
+
+    def track(self, sender: str, job: int) -> None:
+        self._jobs[job] = sender
+
+    def finished(self, jobs: list[int]) -> None:
+        """These jobs were told of for the last time."""
+        for id in jobs:
+            self._jobs.pop(id, None)
+
+    def watch(self, name: str) -> None:
+        """Tell who owns the name, now and whenever that changes."""
+        if name not in self._watched:
+            self._watched[name] = ""
+            if self._bus is not None:
+                self._begin(self._ask_owner(name))
+
+    def hurry(self) -> None:
+        """The bus may have come: do not wait for the next attempt."""
+        self._pause = _FIRST_PAUSE_S
+        if self._timer is not None:
+            self._timer.cancel()
+            self._wake()
+
+    def close(self) -> None:
+        """Leave the bus for good."""
+        for task in list(self._tasks):
+            task.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._leave()
+
+    # --- coming and going -------------------------------------------------------------------------
+
+    def _begin(self, work: Any) -> asyncio.Task[None]:
+        task: asyncio.Task[None] = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _live(self) -> None:
+        """Join, stay until the connection ends, pause, and again."""
+        while True:
+            try:
+                if self._ready():
+                    await self._join()
+                    self._pause = _FIRST_PAUSE_S
+                    await self._bus.wait_for_disconnect()
+                    raise Unjoined("the connection ended")
+            except Exception as fault:
+                self._say(f"cannot be on the bus {self._address}: {str(fault) or type(fault).__name__}")
+            self._leave()
+            await self._rest()
+
+    async def _rest(self) -> None:
+        self._woken = self._loop.create_future()
+        self._timer = self._loop.call_later(self._pause, self._wake)
+        self._pause = min(self._pause * 2, _LONGEST_PAUSE_S)
+        await self._woken
+        self._timer = None
+
+    def _wake(self) -> None:
+        if not self._woken.done():
+            self._woken.set_result(None)
+
+    async def _join(self) -> None:
+        self._library = self._library or _import()
+        bus = self._library.aio.MessageBus(bus_address=self._address)
+        self._bus = bus
+        await bus.connect()
+        self._outbox = Outbox(self._loop, bus._sock, _UNREAD_LIMIT, self._lost)
+        bus._writer = _Writer(self._outbox)
+        bus.add_message_handler(self._heard)
+        reply = await self._ask("RequestName", "su", [self.dialect.bus_name, _DO_NOT_QUEUE])
+        if reply[0] not in (_OWNER, _MINE_ALREADY):
+            raise Unjoined(f"the name {self.dialect.bus_name} is taken")
+        self._say(f"joined the bus {self._address} as {self.dialect.bus_name}", Level.INFO)
+        for name in list(self._watched):
+            self._begin(self._ask_owner(name))
+
+    def _lost(self, reason: str) -> None:
+        self._say(f"cannot write to the bus {self._address}: {reason}")
+        if self._bus is not None:
+            self._bus.disconnect()
+
+    def _leave(self) -> None:
+        """Forget all that the connection was for."""
+        bus, self._bus = self._bus, None
+        if self._outbox is not None:
+            self._outbox.close()
+            self._outbox = None
+        if bus is not None:
+            _discard(bus)
+        self._dispatch.forget(self)
+        self._subscribed.clear()
+        self._jobs.clear()
+        self._known.clear()
+        self._strangers.clear()
+        for name, owner in self._watched.items():
+            if owner:
+                self._watched[name] = ""
+                self._post(BusNameChanged(name, ""))
+
+    def _say(self, text: str, level: Level = Level.WARNING) -> None:
+        """Into the log, but not the same twice in a row: attempts go on for ever."""
+        if text != self._said:
+            self._said = text
+            self._log(level, text)
+
+    # --- the bus daemon ---------------------------------------------------------------------------
+
+    async def _ask(self, member: str, signature: str, body: list[Any]) -> list[Any]:
+        """The body of the bus daemon's answer; raises Unjoined for an error."""
+        call = self._library.Message(
+            destination=DBUS, path=DBUS_PATH, interface=DBUS, member=member, signature=signature, body=body
+        )
+        reply = await self._bus.call(call)
+        if reply is None or reply.message_type is self._library.MessageType.ERROR:
+            raise Unjoined(f"{member}: {reply.body[0] if reply and reply.body else 'no answer'}")
+        answer: list[Any] = reply.body
+        return answer
+
+    async def _follow(self, name: str) -> None:
+        rule = f"type='signal',sender='{DBUS}',interface='{DBUS}',member='NameOwnerChanged',arg0='{name}'"
+        await self._ask("AddMatch", "s", [rule])
+
+    async def _unfollow(self, name: str) -> None:
+        rule = f"type='signal',sender='{DBUS}',interface='{DBUS}',member='NameOwnerChanged',arg0='{name}'"
+        with contextlib.suppress(Exception):
+            await self._ask("RemoveMatch", "s", [rule])
+
+    async def _ask_owner(self, name: str) -> None:
+        with contextlib.suppress(Exception):
+            await self._follow(name)
+            try:
+                (owner,) = await self._ask("GetNameOwner", "s", [name])
+            except Unjoined:
+                owner = ""
+            await self._tell_owner(name, owner)
+
+    async def _tell_owner(self, name: str, owner: str) -> None:
+        pid = 0
+        if owner:
+            with contextlib.suppress(Exception):
+                (pid,) = await self._ask("GetConnectionUnixProcessID", "s", [owner])
+        self._watched[name] = owner
+        self._post(BusNameChanged(name, owner, pid))
+
+    def _heard(self, message: Any) -> bool:
+        """A message from the bus; True: it needs nothing more of the library."""
+        if message.message_type is self._library.MessageType.METHOD_CALL:
+            self._called(self._converted(message))
+            return True
+        if message.message_type is self._library.MessageType.SIGNAL and message.sender == DBUS:
+            if message.member == "NameOwnerChanged" and message.signature == "sss":
+                self._owner_changed(*message.body)
+            return True
+        return False
+
+    def _owner_changed(self, name: str, old: str, new: str) -> None:
+        if name in self._watched:
+            self._begin(self._tell_owner(name, new))
+        if name.startswith(":") and not new:
+            self._subscribed.discard(name)
+            self._known.pop(name, None)
+            self._strangers.pop(name, None)
+            self._jobs = {id: sender for id, sender in self._jobs.items() if sender != name}
+            self._begin(self._unfollow(name))
+
+    # --- callers ----------------------------------------------------------------------------------
+
+    def _called(self, asked: Message) -> None:
+        """Answer at once who is known; of a stranger first ask the bus daemon who it is."""
+        by = self._known.get(asked.sender)
+        if by is not None:
+            self._dispatch.take(self, asked, by)
+        elif asked.sender in self._strangers:
+            if len(self._strangers[asked.sender]) < _MOST_WAITING:
+                self._strangers[asked.sender].append(asked)
+        else:
+            self._strangers[asked.sender] = [asked]
+            self._begin(self._meet(asked.sender))
+
+    async def _meet(self, sender: str) -> None:
+        by = Credentials(-1)
+        try:
+            await self._follow(sender)
+            (facts,) = await self._ask("GetConnectionCredentials", "s", [sender])
+            by = Credentials(
+                facts["UnixUserID"].value,
+                facts["ProcessID"].value if "ProcessID" in facts else 0,
+                tuple(facts["UnixGroupIDs"].value) if "UnixGroupIDs" in facts else (),
+            )
+            self._known[sender] = by
+        except (Unjoined, KeyError):
+            self._begin(self._unfollow(sender))
+        for asked in self._strangers.pop(sender, ()):
+            self._dispatch.take(self, asked, by)
+
+    def _converted(self, message: Any) -> Message:
+        return Message(
+            Type.CALL,
+            path=message.path,
+            interface=message.interface or "",
+            member=message.member,
+            destination=message.destination or "",
+            sender=message.sender or "",
+            signature=message.signature,
+            body=tuple(_plain(value, self._library.Variant) for value in message.body),
+            flags=message.flags.value,
+            serial=message.serial,
+        )
+
+
+def _discard(bus: Any) -> None:
+    """End a connection for good, however far it came; the library may leave its socket open."""
+    sock, stream = bus._sock, bus._stream
+    for end in (bus.disconnect, bus._finalize, *(each.close for each in (stream, sock) if each is not None)):
+        with contextlib.suppress(Exception):
+            end()
+
+
+def _plain(value: Any, variant: type) -> Any:
+    """The library's variants become (signature, value); depth is bounded by the bus daemon's own check."""
+    if isinstance(value, variant):
+        return (value.signature, _plain(value.value, variant))  # type: ignore[attr-defined]
+    if isinstance(value, dict):
+        return {key: _plain(each, variant) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_plain(each, variant) for each in value)
+    return value
+
+
+def _import() -> Any:
+    """dbus-fast, or dbus-next with UNITD_DBUS=dbus-next; ImportError when it is not installed."""
+    if os.environ.get("UNITD_DBUS") == "dbus-next":
+        import dbus_next
+        import dbus_next.aio
+
+        return dbus_next
+    import dbus_fast
+    import dbus_fast.aio
+
+    return dbus_fast
