@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from unitd.graph import builtin, implicit
 from unitd.graph.draft import Draft
-from unitd.graph.files import MASK, Entry, Found, Unreadable, entries_for, find
+from unitd.graph.files import MASK, Entry, Found, Unreadable, entries_for, find, places
 from unitd.graph.files import UnitFiles as UnitFiles
 from unitd.graph.verify import verify
 from unitd.model.config import Config
@@ -24,6 +24,8 @@ from unitd.syntax.values import Bad
 
 _WITHOUT_FILE: Final = ("slice", "device")
 """Types of units that exist although no file describes them."""
+_MOST_READ: Final = 4096
+_read: dict[tuple[Setting, str], Any] = {}
 _LINKED: Final = ((".wants", Dep.WANTS), (".requires", Dep.REQUIRES))
 
 
@@ -73,12 +75,12 @@ class _Assembly:
                 self._apply(fragment, unit_file.parse(raw))
             except unit_file.Malformed as fault:
                 return self._broken(fragment, fault.line, fault.reason)
-        names = (found.name, *found.aliases)
-        dropins = entries_for(names, ".d", self.files)
+        where = places((found.name, *found.aliases))
+        dropins = entries_for(where, ".d", self.files)
         for entry in dropins:
             self._apply_dropin(entry)
         for suffix, kind in _LINKED:
-            for entry in entries_for(names, suffix, self.files):
+            for entry in entries_for(where, suffix, self.files):
                 self._link(entry, kind)
         builtin.complete(draft)
         self._finish()
@@ -89,7 +91,7 @@ class _Assembly:
             fragment,
             tuple(entry.path for entry in dropins),
             draft.settings,
-            draft.deps,
+            draft.shared_deps(),
             tuple(draft.problems),
         )
 
@@ -170,9 +172,14 @@ class _Assembly:
 
     def _parse(self, file: str, entry: unit_file.Entry, row: Setting) -> Any:
         """The value of a line, None when it cannot be read; what was left out of it is noted."""
-        value = None
+        text = entry.value
+        value = _read.get((row, text)) if row.shared else None
+        if value is not None:
+            return value
         try:
-            value = row.parse(entry.value, self.context)
+            value = row.parse(text, self.context)
+            if row.shared and "%" not in text and not self.context.notes:
+                _remember(row, text, value)
         except Fatal as fault:
             self._note(file, entry.line, f"{entry.key}=", str(fault), fatal=True)
         except Bad as fault:
@@ -190,6 +197,13 @@ class _Assembly:
         implicit.add(self.draft, self.files, self.facts)
         verify(self.draft)
         _judge_support(self.draft, self.config)
+
+
+def _remember(row: Setting, text: str, value: Any) -> None:
+    """Values that depend on nothing but their text are read once and shared."""
+    if len(_read) >= _MOST_READ:
+        _read.clear()
+    _read[row, text] = value
 
 
 def _complete_service(draft: Draft, config: Config) -> None:

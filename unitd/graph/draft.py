@@ -1,11 +1,18 @@
 """A unit while its files are being put together; becomes a frozen model Unit at the end."""
 
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from unitd.model.dependencies import Dep
 from unitd.model.problems import Problem
 from unitd.model.settings import SETTINGS
 from unitd.model.unit import Origin
+
+
+@lru_cache(maxsize=1024)
+def _one(other: str, origin: Origin) -> Mapping[str, Origin]:
+    return {other: origin}
 
 
 class Draft:
@@ -47,6 +54,10 @@ class Draft:
     def mount(self, path: str, origin: Origin) -> None:
         """The mount units of a path are wanted and waited for."""
         self.mounts[path] = self.mounts.get(path, origin) | origin
+
+    def shared_deps(self) -> dict[Dep, Mapping[str, Origin]]:
+        """The dependencies; kinds with one edge, which thousands of units have alike, share it."""
+        return {kind: _one(*next(iter(row.items()))) if len(row) == 1 else row for kind, row in self.deps.items()}
 
     def problem(self, setting: str, reason: str, *, fatal: bool = False) -> None:
         """A fault found after reading, with the place of the setting's last line."""

@@ -5,11 +5,14 @@ the search path. They are read in the order of their file names; of two with one
 higher priority counts, then the one of the more specific name (systemd.unit(5), "Unit File Load Path").
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from functools import lru_cache
+from typing import Final, Protocol, TypeAlias
 
 from unitd.syntax import unit_name
+
+Places: TypeAlias = tuple[tuple[Sequence[str], ...], str]
 
 MASK: Final = "/dev/null"
 _MOST_LINKS: Final = 32
@@ -116,42 +119,45 @@ def _other_names(name: str, real: str, instance: str | None, files: UnitFiles) -
     return tuple(sorted(found))
 
 
-def specific_names(name: str) -> Iterable[str]:
-    """The names under which directories for a unit may lie, the most specific first, without the type's own."""
-    yield name
-    stem, at, rest = name.partition("@")
-    ending = name[name.rindex(".") :]
-    instance = ""
-    if at and not rest.startswith("."):
-        instance = rest
-        yield f"{stem}@{ending}"
-    if not at:
-        stem = name[: -len(ending)]
+@lru_cache(maxsize=256)
+def _above(prefix: str) -> tuple[str, ...]:
+    """a-b-c: a-b-, a-."""
+    found = []
     while True:
-        stem = stem[:-1] if stem.endswith("-") else stem
-        dash = stem.rfind("-")
+        dash = prefix.rstrip("-").rfind("-") if prefix.endswith("-") else prefix.rfind("-")
         if dash < 0:
-            return
-        stem = stem[: dash + 1]
-        if at:
-            yield f"{stem}@{instance or ending}"
-            if instance:
-                yield f"{stem}@{ending}"
-        else:
-            yield stem + ending
+            return tuple(found)
+        prefix = prefix[: dash + 1]
+        found.append(prefix)
 
 
-def entries_for(names: Sequence[str], suffix: str, files: UnitFiles) -> list[Entry]:
+def specific_names(name: str) -> Sequence[str]:
+    """The names under which directories for a unit may lie, the most specific first, without the type's own."""
+    if "-" not in name and "@" not in name:
+        return (name,)
+    stem, _, ending = name.rpartition(".")
+    prefix, at, instance = stem.partition("@")
+    found = []
+    for one in (prefix, *_above(prefix)):
+        found.append(f"{one}{at}{instance}.{ending}")
+        if instance:
+            found.append(f"{one}@.{ending}")
+    return found
+
+
+def places(names: Sequence[str]) -> Places:
+    """Where files for a unit may lie: for each of its names in turn those of specific_names(), then the type."""
+    return tuple(specific_names(name) for name in names), names[0].rpartition(".")[2]
+
+
+def entries_for(where: Places, suffix: str, files: UnitFiles) -> list[Entry]:
     """The files for a unit in all its directories with that suffix, sorted by file name, overridden ones left out."""
     candidates: list[tuple[int, int, int, Entry]] = []
-    specific = 0
-    for place, name in enumerate(names):
-        for specific, directory in enumerate(specific_names(name)):
+    named, kind = where
+    for place, directories in enumerate((*named, (kind,))):
+        for specific, directory in enumerate(directories):
             for folder in files.folders(directory + suffix):
                 candidates += ((place, folder.rank, specific, entry) for entry in folder.entries)
-    ending = names[0][names[0].rindex(".") + 1 :]
-    for folder in files.folders(ending + suffix):
-        candidates += ((len(names), folder.rank, 0, entry) for entry in folder.entries)
     if not candidates:
         return []
     winners: dict[str, Entry] = {}

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from unitd.graph import assemble, install
-from unitd.graph.files import MASK, Entry, Folder, Unreadable, entries_for
+from unitd.graph.files import MASK, Entry, Folder, Unreadable, entries_for, places
 from unitd.model.config import Config
 from unitd.model.unit import Unit
 from unitd.syntax import unit_name
@@ -101,8 +101,8 @@ class UnitDirs:
         """Whether a daemon-reload would read other files for a loaded unit, or other bytes in them."""
         if not unit.fragment and not unit.dropins:
             return False
-        names = (unit.name, *unit.aliases)
-        if tuple(entry.path for entry in entries_for(names, ".d", self.files)) != unit.dropins:
+        where = places((unit.name, *unit.aliases))
+        if tuple(entry.path for entry in entries_for(where, ".d", self.files)) != unit.dropins:
             return True
         return any(self._stamp(path) != self._stamps.get(path) for path in (unit.fragment, *unit.dropins) if path)
 

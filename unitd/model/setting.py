@@ -75,14 +75,15 @@ class Unset:
 UNSET = Unset()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Setting:
     """One directive.
 
     `merge(old, new)`: how a further line adds to the value; None: the last line wins. `resets`: an empty value takes
     back all that was said. `key`: the setting that the line is about, when it is not `name` (ConditionUser= is about
     Conditions). `expands`: the settings that an abbreviation stands for. `asks_nothing`: values of a Support.LIE that
-    ask for no protection. `prop`: D-Bus name and signature.
+    ask for no protection. `shared`: without specifiers the value follows from the text alone, and few texts occur, so it is read once.
+    `prop`: D-Bus name and signature.
     """
 
     section: str
@@ -98,6 +99,7 @@ class Setting:
     key: str = ""
     expands: tuple[str, ...] = ()
     asks_nothing: tuple[Any, ...] = ()
+    shared: bool = False
 
     @property
     def target(self) -> str:

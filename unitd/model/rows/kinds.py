@@ -26,11 +26,11 @@ class Rows:
 
     def flag(self, name: str, default: bool, doc: str, **more: Any) -> Setting:
         """A boolean."""
-        return self.row(name, parsing.boolean, default, "b", doc, **more)
+        return self.row(name, parsing.boolean, default, "b", doc, **({"shared": True} | more))
 
     def span(self, name: str, default: int | None, doc: str, parse: Parse = parsing.span, **more: Any) -> Setting:
         """A length of time, in microseconds."""
-        return self.row(name, parse, default, "t", doc, **more)
+        return self.row(name, parse, default, "t", doc, **({"shared": True} | more))
 
     def text(self, name: str, doc: str, parse: Parse = parsing.expanded, sig: str = "s", **more: Any) -> Setting:
         """A text, "" when it is not set."""
@@ -42,7 +42,7 @@ class Rows:
 
     def word(self, name: str, default: str, parse: Parse, doc: str, **more: Any) -> Setting:
         """One of a few words."""
-        return self.row(name, parse, default, "s", doc, **more)
+        return self.row(name, parse, default, "s", doc, **({"shared": True} | more))
 
     def list(self, name: str, parse: Parse, sig: str, doc: str, **more: Any) -> Setting:
         """A list that grows by each line, and that an empty value empties."""

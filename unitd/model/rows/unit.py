@@ -136,10 +136,28 @@ ROWS: Final = (
         **METADATA,
     ),
     *(row for kind in _CONDITIONS for row in _conditions(kind)),
-    _I.list("WantedBy", parsing.install_names, "", "Units that want this one once it is enabled.", resets=False),
-    _I.list("RequiredBy", parsing.install_names, "", "Units that require this one once it is enabled.", resets=False),
-    _I.list("Alias", parsing.install_names, "", "Other names of the unit once it is enabled.", resets=False),
-    _I.list("Also", parsing.install_names, "", "Units that are enabled and disabled with this one.", resets=False),
+    _I.list(
+        "WantedBy", parsing.install_names, "", "Units that want this one once it is enabled.", resets=False, shared=True
+    ),
+    _I.list(
+        "RequiredBy",
+        parsing.install_names,
+        "",
+        "Units that require this one once it is enabled.",
+        resets=False,
+        shared=True,
+    ),
+    _I.list(
+        "Alias", parsing.install_names, "", "Other names of the unit once it is enabled.", resets=False, shared=True
+    ),
+    _I.list(
+        "Also",
+        parsing.install_names,
+        "",
+        "Units that are enabled and disabled with this one.",
+        resets=False,
+        shared=True,
+    ),
     _I.text("DefaultInstance", "The instance that enabling a template makes.", sig=""),
     _U.list("Conditions", parsing.verbatim, "a(sbbsi)", "All Condition...= lines, in order."),
     _U.list("Asserts", parsing.verbatim, "a(sbbsi)", "All Assert...= lines, in order."),
