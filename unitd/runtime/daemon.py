@@ -1,16 +1,18 @@
 """What the daemon is made of, put together once: the engine, the host's parts, the bus, and the pump between them."""
 
 import asyncio
+import contextlib
 import os
 import resource
 import secrets
+import shutil
 import signal
 
 from unitd import __version__
 from unitd.bus.bus import Bus
 from unitd.bus.ports import About, World
 from unitd.engine.engine import Engine
-from unitd.host import accounts, clock, conditions, config_file, facts, power, virtualization
+from unitd.host import accounts, clock, conditions, config_file, facts, virtualization
 from unitd.host.facts import Place
 from unitd.host.gauges import Gauges
 from unitd.host.inotify import Inotify
@@ -20,8 +22,7 @@ from unitd.host.notify import Notify
 from unitd.host.perform import Host
 from unitd.host.pid_files import PidFiles
 from unitd.host.unit_dirs import UnitDirs, search_path
-from unitd.host.watch import Watch
-from unitd.model import effects
+from unitd.host.watch import UnitFileWatch
 from unitd.model.effects import Effect, Leave, Log, StartupFinished, WatchBusName
 from unitd.model.events import Caller, Leaving, ReloadAsked, ShutdownAsked, UnitFilesChanged
 from unitd.runtime import lock, readiness
@@ -77,7 +78,7 @@ class Daemon:
         self._logs = Logs(options.runtime_dir, options.state_dir, self._loop, self._clock, warn)
         self._sockets = Sockets(self._loop, self.pump.post, warn)
         notify_path = f"{options.runtime_dir}/notify"
-        self._pid_files = PidFiles(self._inotify, self.pump.post, self._is_of_unit)
+        self._pid_files = PidFiles(self._inotify, self.pump.post, self._unit_of)
         self._host = Host(
             self._loop,
             self.pump.post,
@@ -108,7 +109,7 @@ class Daemon:
         )
         world = World(self.engine.view, gauges, BusLogs(self._logs), BusClock(self._clock), self._dirs, about, PYZINIT)
         self._bus = Bus(self._loop, world, self.pump.post, lambda level, text: self._journal.say(level, text))
-        self._watch = Watch(self._loop, self._inotify, self._dirs.directories, self._files_changed)
+        self._watch = UnitFileWatch(self._inotify, self._loop, path, self._files_changed, warn)
 
     # --- life -----------------------------------------------------------------------------------------
 
@@ -156,12 +157,12 @@ class Daemon:
     def _asked_to_reload(self) -> None:
         self.pump.post(ReloadAsked(0, by=Caller(what="SIGHUP")))
 
-    def _files_changed(self) -> None:
+    def _files_changed(self, event: UnitFilesChanged) -> None:
         if self._config.auto_reload:
-            self.pump.post(UnitFilesChanged())
+            self.pump.post(event)
 
-    def _is_of_unit(self, unit: str, pid: int) -> bool:
-        return self._host.unit_of(pid) == unit
+    def _unit_of(self, pid: int) -> str:
+        return self._host.unit_of(pid)
 
     def _perform(self, effect: Effect) -> None:
         match effect:
@@ -181,8 +182,6 @@ class Daemon:
                 self._bus.tell(effect)
             case _ if not self._host.perform(effect):
                 self._bus.tell(effect)
-                if isinstance(effect, effects.Reloading) and not effect.active:
-                    self._watch.renew()
 
     def _flush(self) -> None:
         self._bus.flush()
@@ -214,8 +213,12 @@ def _raise_file_limit() -> None:
 
 
 def _clean(options: Options) -> None:
-    """Remove what goes with the daemon; the state directory stays."""
-
-
-def _power(leaving: Leaving) -> None:
-    power.leave(leaving)
+    """Remove what goes with the daemon; the state directory stays, also when it lies inside."""
+    runtime = options.runtime_dir
+    for name in ("notify", "private", "cgroup", "lock"):
+        with contextlib.suppress(OSError):
+            os.unlink(f"{runtime}/{name}")
+    for name in ("log", "units"):
+        shutil.rmtree(f"{runtime}/{name}", ignore_errors=True)
+    with contextlib.suppress(OSError):
+        os.rmdir(runtime)
