@@ -20,7 +20,7 @@ def follow(core: Core, change: Change) -> None:
     """Everything that follows from one change."""
     record, old, new = change.record, change.old, change.new
     job = core.units.queue.job_of(record.name)
-    expected = job is not None and not job.is_waiting and algebra.is_expected(job.type, new)
+    expected = job is not None and algebra.is_expected(job.type, new, running=not job.is_waiting)
     if not change.again or (job is not None and not job.is_waiting):
         _progress(core, change)
     if not expected and core.ending is None:

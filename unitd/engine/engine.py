@@ -109,10 +109,19 @@ class Engine:
                 self._answer_ask(*core.asks.popleft())
             elif (job := queue.next_runnable(core.units)) is not None:
                 self._run(job)
+            elif stuck := queue.stuck():
+                self._release(stuck[0])
             else:
                 break
         ending.advance(core)
         core.take_fresh()
+
+    def _release(self, job: Job) -> None:
+        """Jobs that wait for each other would wait for ever: one of them goes first (row B9)."""
+        core = self.core
+        held = ", ".join(other.unit for other in core.units.queue.blockers(job.id))
+        core.log(Level.WARNING, f"cannot keep the order of {job.unit}: it and {held} wait for each other", job.unit)
+        core.units.queue.release(job.id)
 
     def _run(self, job: Job) -> None:
         """A mistake in running a job fails this job alone."""

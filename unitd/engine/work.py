@@ -165,11 +165,10 @@ def progress(core: Core, record: Record) -> None:
     job = queue.job_of(record.name)
     if job is None:
         return
-    if job.is_waiting:
-        queue.wake(record.name)
-        return
     state = record.state
     reload_ok = not isinstance(state, Service) or state.reload_result is Result.SUCCESS
-    result = algebra.outcome(job.type, record.active, running=True, reload_ok=reload_ok)
+    result = algebra.outcome(job.type, record.active, running=not job.is_waiting, reload_ok=reload_ok)
     if result is not None:
         queueing.finish(core, job, result)
+    elif job.is_waiting:
+        queue.wake(record.name)
