@@ -176,7 +176,7 @@ def _status(core: Core, record: Record) -> Status:
     job = core.units.queue.job_of(record.name)
     service = _service(state) if isinstance(state, Service) else None
     result = state.result if isinstance(state, Service | Socket) else Result.SUCCESS
-    has_cgroup = not record.active.is_down
+    has_cgroup = not record.active.is_down or (isinstance(state, Service) and state.populated)
     return Status(
         unit=record.unit,
         active=record.active,

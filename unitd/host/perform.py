@@ -143,8 +143,8 @@ class Host:
                 self._release(unit, directories)
             case GuessMain(unit=unit):
                 self._guess_main(unit)
-            case KillEverything():
-                self._sweep.kill_everyone()
+            case KillEverything(signal=number):
+                self._sweep.signal_everyone(number)
             case Verify():
                 self._post(Survivors(self._sweep.survivors()))
             case CheckConditions():

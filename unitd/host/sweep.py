@@ -1,4 +1,4 @@
-"""The end of a shutdown: who of those that we started still lives, and the last SIGKILL to all of them.
+"""The end of a shutdown: who of those that we started still lives, and the last signals to all of them.
 
 Ours is who is in the daemon's sub-tree, who descends from the daemon (orphans come back to it, prctl(2),
 PR_SET_CHILD_SUBREAPER), and who carries the invocation id of a unit of ours. Not ours are the fork server, and what
@@ -49,8 +49,8 @@ class Sweep:
         """The same, each as `PID (command) of UNIT in WCHAN`."""
         return tuple(processes.described(pid, unit) for pid, unit in self.left().items())
 
-    def kill_everyone(self) -> None:
-        """SIGKILL, deepest first, then at once to whole cgroups, until nobody new is found."""
+    def signal_everyone(self, number: int) -> None:
+        """The signal to all, deepest first, until nobody new is found; SIGKILL at once to whole cgroups too."""
         seen: set[int] = set()
         for _ in range(_PASSES):
             fresh = [pid for pid in self.left() if pid not in seen]
@@ -59,17 +59,18 @@ class Sweep:
             found = {pid: process for pid in fresh if (process := processes.read(pid)) is not None}
             for target in in_order(found, ()):
                 seen.add(target.pid)
-                _kill(target.pid, found[target.pid].birth)
-            self._groups.kill_everyone()
+                _signal(target.pid, found[target.pid].birth, number)
+            if number == signal.SIGKILL:
+                self._groups.kill_everyone()
 
 
-def _kill(pid: int, birth: int) -> None:
-    """SIGKILL to the process that has this start time, and to no other."""
+def _signal(pid: int, birth: int, number: int) -> None:
+    """The signal to the process that has this start time, and to no other."""
     with contextlib.suppress(OSError):
         pidfd = os.pidfd_open(pid)
         try:
             if processes.birth(pid) == birth:
-                signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+                signal.pidfd_send_signal(pidfd, number)
         finally:
             os.close(pidfd)
 

@@ -137,7 +137,9 @@ def expired(turn: Turn, rung: Rung) -> None:
                 turn.set(main=None, control=None)
                 _after(turn, rung)
         case Rung.KILL | Rung.FINAL_KILL:
+            # The answer to one more SIGKILL names who is left.
             turn.log(Level.ERR, f"cannot stop all of {turn.name}: processes are left after SIGKILL")
+            _send(turn, rung)
             turn.fail(Result.TIMEOUT)
             turn.set(main=None, control=None)
             _after(turn, rung)
