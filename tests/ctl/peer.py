@@ -157,7 +157,9 @@ class Peer:
         self.answers[method] = answer
         self.after[method] = after
 
-    def progress(self, unit: str, phase: str, pids: Iterable[tuple[int, str]] = (), left: int = NEVER, then: str = "") -> Message:
+    def progress(
+        self, unit: str, phase: str, pids: Iterable[tuple[int, str]] = (), left: int = NEVER, then: str = ""
+    ) -> Message:
         """A report of the shutdown."""
         values = {
             "unit": ("s", unit),
@@ -176,9 +178,8 @@ class Peer:
                 self._client, _ = self._server.accept()
             except OSError:
                 return
-            with self._client:
-                with contextlib.suppress(OSError):
-                    self._talk(self._client)
+            with self._client, contextlib.suppress(OSError):
+                self._talk(self._client)
 
     def _talk(self, client: socket.socket) -> None:
         received = b""
@@ -213,7 +214,8 @@ class Peer:
             yield new_error(message, error.name, "s", (str(error),))
             return
         yield new_method_return(message, signature or None, values)
-        yield from self.after.get(member, lambda *_: ())(*message.body)
+        if member in self.after:
+            yield from self.after[member](*message.body)
 
     def _answer(self, path: str, member: str, body: tuple[Any, ...]) -> tuple[str, tuple[Any, ...]]:
         if member in self.answers:

@@ -166,7 +166,9 @@ def test_wait_lasts_until_the_unit_is_down(peer: Peer, run: Run) -> None:
     def changes(interface: str, name: str) -> Any:
         if name == "ActiveState" and peer.units["a.service"]["ActiveState"][1] == "active":
             peer.units["a.service"]["ActiveState"] = ("s", "failed")
-            message = peer.signal("PropertiesChanged", "sa{sv}as", "org.pyzinit.Unit", {}, [], path=path_of("a.service"))
+            message = peer.signal(
+                "PropertiesChanged", "sa{sv}as", "org.pyzinit.Unit", {}, [], path=path_of("a.service")
+            )
             message.header.fields[2] = "org.freedesktop.DBus.Properties"
             yield message
 
