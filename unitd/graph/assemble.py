@@ -194,7 +194,10 @@ class _Assembly:
         """Settings that follow from others, dependencies that no file states, and the verdict."""
         if self.draft.type == "service":
             _complete_service(self.draft, self.config)
-        implicit.add(self.draft, self.files, self.facts)
+        try:
+            implicit.add(self.draft, self.files, self.facts)
+        except Bad as fault:
+            self.draft.problem("", f"no dependencies follow from it: {fault}", fatal=True)
         verify(self.draft)
         _judge_support(self.draft, self.config)
 

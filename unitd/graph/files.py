@@ -122,7 +122,7 @@ def _other_names(name: str, real: str, instance: str | None, files: UnitFiles) -
 @lru_cache(maxsize=256)
 def _above(prefix: str) -> tuple[str, ...]:
     """a-b-c: a-b-, a-."""
-    found = []
+    found: list[str] = []
     while True:
         dash = prefix.rstrip("-").rfind("-") if prefix.endswith("-") else prefix.rfind("-")
         if dash < 0:
@@ -137,7 +137,7 @@ def specific_names(name: str) -> Sequence[str]:
         return (name,)
     stem, _, ending = name.rpartition(".")
     prefix, at, instance = stem.partition("@")
-    found = []
+    found: list[str] = []
     for one in (prefix, *_above(prefix)):
         found.append(f"{one}{at}{instance}.{ending}")
         if instance:

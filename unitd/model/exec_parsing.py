@@ -152,7 +152,9 @@ def _is_account(name: str) -> bool:
     digits = name.removeprefix("-")
     if digits.isdecimal() and digits.isascii():
         leading_zero = len(name) > 1 and name[0] == "0"
-        return digits == name and not leading_zero and int(name) < 2**32 and int(name) not in _NOBODY_IDS
+        if digits != name or leading_zero or len(name) > len(str(2**32)):
+            return False
+        return int(name) < 2**32 and int(name) not in _NOBODY_IDS
     return (
         bool(name)
         and name not in (".", "..")
@@ -171,7 +173,7 @@ def capabilities(text: str, context: Context) -> tuple[bool, frozenset[str]]:
         name = word.lower()
         if name in CAPABILITIES:
             found.add(name)
-        elif word.isdecimal() and int(word) < len(CAPABILITIES):
+        elif word.isdecimal() and len(word) < 3 and int(word) < len(CAPABILITIES):
             found.add(CAPABILITIES[int(word)])
         else:
             context.note(f"{word!r} is not a capability")

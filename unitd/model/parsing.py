@@ -149,6 +149,17 @@ def unit_names(text: str, context: Context) -> tuple[str, ...]:
     return tuple(kept)
 
 
+def socket_names(text: str, context: Context) -> tuple[str, ...]:
+    """Names of socket units."""
+    kept = []
+    for name in unit_names(text, context):
+        if unit_name.suffix(name) == "socket":
+            kept.append(name)
+        else:
+            context.note(f"{name!r} is not a socket")
+    return tuple(kept)
+
+
 def install_names(text: str, context: Context) -> tuple[str, ...]:
     """Names in [Install], templates as they are."""
     kept = []

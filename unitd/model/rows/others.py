@@ -112,5 +112,3 @@ SCOPE: Final = (
     Rows("Scope").word("OOMPolicy", "continue", parsing.one_of("continue", "stop", "kill"), "When memory is short."),
 )
 GATHERED: Final = frozenset(("Timers", "Paths"))
-TRIGGERS: Final = {"timer": "Unit", "path": "Unit"}
-"""The setting that names the unit that a unit of this type starts."""

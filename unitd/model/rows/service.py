@@ -3,7 +3,6 @@
 from typing import Final
 
 from unitd.model import exec_parsing, parsing
-from unitd.model.dependencies import Dep
 from unitd.model.rows.kinds import LOSS, METADATA, Rows
 from unitd.model.setting import UNSET, Context, Setting, Unset
 from unitd.model.states import INFINITY, SECOND
@@ -85,7 +84,7 @@ ROWS: Final = (
     _exits("SuccessExitStatus", "Ends of the main process that count as good."),
     _exits("RestartPreventExitStatus", "Ends after which there is no restart."),
     _exits("RestartForceExitStatus", "Ends after which there always is a restart."),
-    _S.list("Sockets", parsing.unit_names, "", "Sockets whose descriptors the service is given.", resets=False),
+    _S.list("Sockets", parsing.socket_names, "", "Sockets whose descriptors the service is given.", resets=False),
     _S.number(
         "FileDescriptorStoreMax", 0, 2**32 - 1, 0, "u", "How many descriptors may be kept for the service.", **LOSS
     ),
@@ -99,9 +98,6 @@ ROWS: Final = (
     _S.path("USBFunctionDescriptors", "USB gadget descriptors.", **LOSS),
     _S.path("USBFunctionStrings", "USB gadget strings.", **LOSS),
 )
-
-IMPLIED: Final = {"Sockets": (Dep.WANTS, Dep.AFTER)}
-"""Settings whose units are dependencies as well."""
 
 UNIT_ROWS_HERE: Final = frozenset(("StartLimitBurst", "StartLimitAction", "FailureAction", "RebootArgument"))
 """[Unit] directives that are read in [Service] too, where they were once."""
