@@ -1,6 +1,7 @@
 """Jobs come and go: transactions are installed, jobs finish, and everybody who listens is told."""
 
 from unitd.engine.core import Core
+from unitd.engine.reasons import why_failed
 from unitd.jobs.job import Job
 from unitd.jobs.queue import Installed
 from unitd.jobs.transaction import build
@@ -53,6 +54,25 @@ def finish(core: Core, job: Job, result: JobResult) -> None:
         gone(core, end.job, end.result, end.because)
 
 
+_LEVELS = {
+    JobResult.DONE: Level.DEBUG,
+    JobResult.SKIPPED: Level.INFO,
+    JobResult.CANCELED: Level.INFO,
+    JobResult.COLLECTED: Level.DEBUG,
+}
+
+
+def _told(core: Core, job: Job, result: JobResult, because: str) -> str:
+    """The end of a job as a line of the log."""
+    if result in _LEVELS:
+        return f"{job.type} of {job.unit}: {result}" + (f" (because of {because})" if because else "")
+    record = core.units.known(job.unit)
+    reason = why_failed(record) if result is JobResult.FAILED and record is not None else ""
+    if result is JobResult.DEPENDENCY and because:
+        reason = f"{because} failed"
+    return f"cannot {job.type} {job.unit}: {reason or result}"
+
+
 def gone(core: Core, job: Job, result: JobResult, because: str = "") -> None:
     """Tell that a job left the queue."""
     core.emit(JobGone(job.id, job.unit, job.type, result))
@@ -60,10 +80,7 @@ def gone(core: Core, job: Job, result: JobResult, because: str = "") -> None:
     record = core.units.known(job.unit)
     if record is not None and record.checking == job.id:
         record.checking = 0
-    tail = f" (because of {because})" if because else ""
-    done = result in (JobResult.DONE, JobResult.SKIPPED, JobResult.CANCELED)
-    level = Level.DEBUG if result is JobResult.DONE else Level.INFO if done else Level.ERR
-    core.log(level, f"{job.type} of {job.unit}: {result}{tail}", job.unit)
+    core.log(_LEVELS.get(result, Level.ERR), _told(core, job, result, because), job.unit)
     if result in (JobResult.TIMEOUT, JobResult.DEPENDENCY) and job.type is JobType.START:
         core.fallen.append(job.unit)
     if job.id == core.first_job and not core.finished:

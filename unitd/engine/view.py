@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from unitd.engine.core import Core
+from unitd.engine.reasons import why_failed
 from unitd.engine.record import Record, Times
 from unitd.jobs.job import Job
 from unitd.machines.phases import AutoRestart, Commands, Killing, Run, Rung, Service
@@ -45,7 +46,6 @@ class ServiceStatus:
     restarts: int
     watchdog_time: int
     commands: Mapping[str, Sequence[CommandStatus]]
-    fault: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,8 @@ class Status:
     job: int
     service: ServiceStatus | None
     result: str
+    reason: str
+    """Why the unit failed, in words; "" when it did not."""
     cgroup: str
 
 
@@ -188,6 +190,7 @@ def _status(core: Core, record: Record) -> Status:
         job=job.id if job is not None else 0,
         service=service,
         result=result,
+        reason=why_failed(record),
         cgroup=core.cgroup(record) if has_cgroup else "",
     )
 
@@ -209,7 +212,6 @@ def _service(state: Service) -> ServiceStatus:
         restarts=state.restarts,
         watchdog_time=state.watchdog_at,
         commands=_commands(state.runs),
-        fault=_fault(state),
     )
 
 
@@ -219,12 +221,3 @@ def _commands(runs: Mapping[tuple[str, int], Run]) -> dict[str, list[CommandStat
         code, status = (_CODE[run.exit.how], run.exit.status) if run.exit is not None else (0, 0)
         found.setdefault(setting, []).append(CommandStatus(run.started, run.exited, run.pid, code, status))
     return found
-
-
-def _fault(state: Service) -> str:
-    """Why no program ran, in words; "" when one did."""
-    fault = state.fault
-    if fault is None:
-        return ""
-    detail = f": {fault.detail}" if fault.detail else ""
-    return f"cannot run {fault.path} for {fault.setting}= ({fault.stage}, errno {fault.errno}){detail}"
