@@ -13,6 +13,7 @@ from unitd.model import settings
 from unitd.model.dependencies import Atom
 from unitd.model.effects import Level
 from unitd.model.events import Caller, Leaving, ShutdownAsked
+from unitd.model.refusals import Refusal
 from unitd.model.states import Active, JobMode, JobType, Result
 
 
@@ -96,7 +97,10 @@ def _act(core: Core, record: Record, setting: str) -> None:
     force = action.endswith(("-force", "-immediate"))
     core.log(Level.WARNING, f"{setting}={action} of {record.name}", record.name)
     asked = ShutdownAsked(0, leaving, code, force, Caller(what=f"{setting}= of {record.name}"))
-    ending.begin(core, asked)
+    try:
+        ending.begin(core, asked)
+    except Refusal as refusal:
+        core.log(Level.ERR, f"{refusal} ({setting}={action})", record.name)
 
 
 def _tell_sockets(core: Core, record: Record, new: Active) -> None:

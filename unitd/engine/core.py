@@ -56,6 +56,7 @@ class Core:
     config: Config
     bases: Mapping[str, str]
     new_id: Callable[[], str]
+    may_exit: bool = True
     now: int = 0
     began: int = 0
     finished: int = 0

@@ -15,7 +15,8 @@ from unitd.machines.phases import Service
 from unitd.machines.step import Limit
 from unitd.model.dependencies import Atom
 from unitd.model.effects import KillEverything, Leave, Level, UnitChanged, Verify
-from unitd.model.events import ShutdownAsked, Survivors
+from unitd.model.events import Leaving, ShutdownAsked, Survivors
+from unitd.model.refusals import Kind, Refusal
 from unitd.model.states import INFINITY, Active, JobResult, JobType
 from unitd.shutdown import budget, waves
 
@@ -26,7 +27,10 @@ LOOK_AGAIN = 20_000
 
 
 def begin(core: Core, asked: ShutdownAsked) -> None:
-    """Begin to stop everything; a second request only changes how the daemon leaves."""
+    """Begin to stop everything; a second request only changes how the daemon leaves. Raises Refusal."""
+    if asked.leaving is Leaving.EXIT and not core.may_exit:
+        hint = "poweroff, reboot and halt are what it can do"
+        raise Refusal(Kind.NOT_SUPPORTED, "", "cannot exit: the first process of a machine cannot", hint)
     if core.ending is not None:
         core.ending.leaving, core.ending.code = asked.leaving, asked.code or core.ending.code
         if asked.force:

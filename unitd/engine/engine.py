@@ -32,10 +32,20 @@ from unitd.model.states import JobMode, JobResult, JobType
 
 class Engine:
     def __init__(
-        self, source: UnitSource, config: Config, bases: Mapping[str, str], new_id: Callable[[], str], now: int
+        self,
+        source: UnitSource,
+        config: Config,
+        bases: Mapping[str, str],
+        new_id: Callable[[], str],
+        now: int,
+        *,
+        may_exit: bool = True,
     ) -> None:
-        """`bases`: where RuntimeDirectory= and kin live; `new_id`: 32 hex digits, never the same."""
-        self.core = Core(Units(source), config, bases, new_id, now=now, began=now)
+        """`bases`: where RuntimeDirectory= and kin live; `new_id`: 32 hex digits, never the same.
+
+        `may_exit`: False for PID 1 of a machine, which can power off or reboot, but not just go.
+        """
+        self.core = Core(Units(source), config, bases, new_id, may_exit, now=now, began=now)
         self.view = View(self.core)
 
     def handle(self, event: Event, now: int) -> list[Effect]:

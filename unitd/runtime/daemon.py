@@ -12,7 +12,7 @@ from unitd import __version__
 from unitd.bus.bus import Bus
 from unitd.bus.ports import About, World
 from unitd.engine.engine import Engine
-from unitd.host import accounts, clock, conditions, config_file, facts, virtualization
+from unitd.host import accounts, clock, conditions, config_file, facts, power, virtualization
 from unitd.host.facts import Place
 from unitd.host.gauges import Gauges
 from unitd.host.inotify import Inotify
@@ -25,6 +25,7 @@ from unitd.host.unit_dirs import UnitDirs, search_path
 from unitd.host.watch import UnitFileWatch
 from unitd.model.effects import Effect, Leave, Log, StartupFinished, WatchBusName
 from unitd.model.events import Caller, Leaving, ReloadAsked, ShutdownAsked, UnitFilesChanged
+from unitd.model.states import SECOND
 from unitd.runtime import lock, readiness
 from unitd.runtime.journal import Journal
 from unitd.runtime.options import Options
@@ -43,6 +44,8 @@ _SIGNALS_OF_A_MACHINE = {
 }
 """What signals mean to PID 1 of a machine (systemd(1), "Signals"); everywhere else all of them mean: stop and exit."""
 
+_PRESSES, _IMPATIENCE = 7, 2 * SECOND
+
 
 class Daemon:
     def __init__(self, loop: asyncio.AbstractEventLoop, options: Options, place: Place, journal: Journal) -> None:
@@ -52,6 +55,7 @@ class Daemon:
         self._lock = lock.take(options.runtime_dir)
         self._left: asyncio.Future[Leave] = loop.create_future()
         self._clock = clock.Clock()
+        self._presses: list[int] = []
         self._make()
 
     def _make(self) -> None:
@@ -72,7 +76,8 @@ class Daemon:
             "Configuration": host_facts.config_dir,
         }
         now = self._clock.monotonic()
-        self.engine = Engine(self._dirs, config, bases, lambda: secrets.token_hex(16), now)
+        may_exit = self._place is not Place.MACHINE
+        self.engine = Engine(self._dirs, config, bases, lambda: secrets.token_hex(16), now, may_exit=may_exit)
         self.pump = Pump(self._loop, self.engine, self._perform, self._flush, self._clock.monotonic, warn)
         self._inotify = Inotify(self._loop)
         self._logs = Logs(options.runtime_dir, options.state_dir, self._loop, self._clock, warn)
@@ -152,7 +157,16 @@ class Daemon:
         self._loop.add_signal_handler(signal.SIGHUP, self._asked_to_reload)
 
     def _asked_to_leave(self, number: int, leaving: Leaving) -> None:
+        if self._place is Place.MACHINE and number == signal.SIGINT and self._is_impatient():
+            self._journal.warn("Ctrl-Alt-Del seven times: rebooting at once")
+            power.leave(Leaving.REBOOT)
         self.pump.post(ShutdownAsked(0, leaving, by=Caller(what=f"SIG{signal_name(number)}")))
+
+    def _is_impatient(self) -> bool:
+        """Whether Ctrl-Alt-Del was pressed seven times within two seconds (systemd(1), SIGINT)."""
+        now = self._clock.monotonic()
+        self._presses = [press for press in self._presses if now - press < _IMPATIENCE] + [now]
+        return len(self._presses) >= _PRESSES
 
     def _asked_to_reload(self) -> None:
         self.pump.post(ReloadAsked(0, by=Caller(what="SIGHUP")))

@@ -59,5 +59,3 @@ def _run(options: Options, place: Place, journal: Journal) -> int:
     if place is Place.MACHINE and leaving.leaving != "exit":
         power.leave(leaving.leaving)
     return 1 if leaving.survivors else leaving.code
-
-

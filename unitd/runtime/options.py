@@ -62,7 +62,10 @@ def _parser() -> _Parser:
     role.add_argument("--system", action="store_true", help="serve the machine (the default for root)")
     role.add_argument("--user", action="store_true", help="serve this user (the default for everybody else)")
     parser.add_argument(
-        "--unit-path", action="append", metavar="DIR", help="read units from DIR instead of the usual places; repeatable"
+        "--unit-path",
+        action="append",
+        metavar="DIR",
+        help="read units from DIR instead of the usual places; repeatable",
     )
     parser.add_argument("--runtime-dir", metavar="DIR", help="sockets and other things that go with the daemon")
     parser.add_argument("--state-dir", metavar="DIR", help="logs and records that stay")
