@@ -65,7 +65,7 @@ def _parser() -> _Parser:
         "--unit-path",
         action="append",
         metavar="DIR",
-        help="read units from DIR instead of the usual places; repeatable",
+        help="read units from DIR alone; repeatable",
     )
     parser.add_argument("--runtime-dir", metavar="DIR", help="sockets and other things that go with the daemon")
     parser.add_argument("--state-dir", metavar="DIR", help="logs and records that stay")
