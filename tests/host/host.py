@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -27,7 +28,6 @@ from unitd.model.exec_plan import ExecPlan, Role, Stdio
 
 BOUND_S = 20.0
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-INVOCATION = "0123456789abcdef" * 2
 E = TypeVar("E", bound=Any)
 
 
@@ -61,6 +61,11 @@ class Parts:
 
     def close_unit(self, unit: str, remove: bool) -> None:
         raise NotImplementedError
+
+
+def invocation_of(unit: str) -> str:
+    """The invocation id that the unit's processes are started with."""
+    return hashlib.md5(unit.encode()).hexdigest()
 
 
 class World:
@@ -115,7 +120,7 @@ class World:
                     role=Role.MAIN,
                     cgroup=f"system.slice/{unit}",
                     argv=argv,
-                    invocation=INVOCATION,
+                    invocation=invocation_of(unit),
                     **more,
                 )
             )

@@ -241,14 +241,14 @@ class Child:
     def limit(self) -> None:
         for number, soft, hard in self.request["rlimits"]:
             with _at("limits"):
+                if hard != resource.RLIM_INFINITY and not 0 <= soft <= hard:
+                    raise OSError(errno.EINVAL, "")
                 try:
                     resource.setrlimit(number, (soft, hard))
-                except (PermissionError, ValueError):
+                except ValueError:
+                    # Without privileges, as near to it as the present limit lets us.
                     most = resource.getrlimit(number)[1]
-                    if most == resource.RLIM_INFINITY:
-                        raise
-                    least = most if soft == resource.RLIM_INFINITY else min(soft, most)
-                    resource.setrlimit(number, (least, most))
+                    resource.setrlimit(number, (most if soft == resource.RLIM_INFINITY else min(soft, most), most))
 
     def take_identity(self) -> None:
         """The user, and what capabilities survive the change (capabilities(7), "Ambient")."""

@@ -73,7 +73,10 @@ def open_cgroups(
     root = parent if os.getpid() == 1 else f"{parent}/unitd-{path_escape(runtime_dir)}"
     root = _recorded(record, boot_id) or root
     scope = f"{root}/{INIT_SCOPE}"
-    os.makedirs(scope, exist_ok=True)
+    # Only the sub-tree is made: a --cgroup that does not exist is a mistake.
+    for directory in (root, scope):
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(directory)
     _write(f"{scope}/cgroup.procs", "0")
     _enable_controllers(root)
     temporary = f"{record}.tmp"

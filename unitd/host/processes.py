@@ -1,10 +1,14 @@
 """Processes as /proc shows them (proc(5)). One that is gone, or may not be looked at, is None or left out."""
 
+import contextlib
 import os
+import signal
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 INVOCATION = b"INVOCATION_ID="
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +20,7 @@ class Process:
     birth: int
     command: str
     state: str
+    session: int
     threads: int
 
     @property
@@ -32,7 +37,12 @@ def read(pid: int) -> Process | None:
     if len(fields) < 20:
         return None
     command = head.partition(b"(")[2].decode(errors="replace")
-    return Process(pid, int(fields[1]), int(fields[19]), command, chr(fields[0][0]), int(fields[17]))
+    return Process(pid, int(fields[1]), int(fields[19]), command, chr(fields[0][0]), int(fields[3]), int(fields[17]))
+
+
+def ticks() -> int:
+    """Now, in the unit and on the clock of start times."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) * _TICKS_PER_S // 1_000_000_000
 
 
 def birth(pid: int) -> int:
@@ -116,6 +126,17 @@ def described(pid: int, unit: str) -> str:
     command = command_line(pid)[:200] or (process.command if (process := read(pid)) else "gone")
     channel = wait_channel(pid)
     return f"{pid} ({command})" + (f" of {unit}" if unit else "") + (f" in {channel}" if channel else "")
+
+
+def send(pid: int, born: int, number: int) -> None:
+    """Signal the process that has this start time, and no other; one that is gone or not ours to signal is left."""
+    with contextlib.suppress(OSError):
+        pidfd = os.pidfd_open(pid)
+        try:
+            if birth(pid) == born:
+                signal.pidfd_send_signal(pidfd, number)
+        finally:
+            os.close(pidfd)
 
 
 def _read(path: str, most: int) -> bytes:

@@ -2,11 +2,11 @@
 
 The daemon never forks while the fork server lives. At most WINDOW requests are under way that have not been answered
 by a pid; the others wait here. When the fork server dies it is started again: a child that had not execed is killed
-and reported, a request that surely started nothing is sent once more. Where it cannot run at all, os.fork is used.
+and reported, one that had is taken over, and a request that started nothing is sent once more. Where the server does
+not live, os.fork takes its place.
 """
 
 import asyncio
-import contextlib
 import errno
 import marshal
 import os
@@ -24,6 +24,7 @@ from unitd.executor import server as server_side
 from unitd.host import processes
 from unitd.host.children import Child, Children
 from unitd.host.ports import Post, Surroundings
+from unitd.host.processes import Process
 from unitd.host.request import Unusable, request_of
 from unitd.model.events import Execed, Spawned, SpawnFailed
 from unitd.model.exec_plan import ExecPlan
@@ -37,14 +38,16 @@ _PACKET = server_side.PACKET
 
 @dataclass(slots=True, eq=False)
 class _Flight:
-    """One request from asking to exec. `child`: set once there is a pid."""
+    """One request from asking to exec. `child`: set once there is a pid; `asked`: when sent, in clock ticks since boot;
+    `losses`: how often the fork server died before it answered."""
 
     key: int
     plan: ExecPlan
     procs: str
     child: Child | None = None
     sent: bool = False
-    again: bool = False
+    losses: int = 0
+    asked: int = 0
     waiting: list[asyncio.Future[None]] = field(default_factory=list)
 
 
@@ -72,6 +75,7 @@ class Spawner:
         self._channel: socket.socket | None = None
         self._pipes: dict[int, _Flight] = {}
         self._deaths = 0
+        self.executor = _EXECUTOR
         self.server = 0
         """The fork server's pid; 0: there is none."""
         self.nofile = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -139,7 +143,8 @@ class Spawner:
                 fds.append(self._idle_pipe())
             self._unspawned += 1
             flight.sent = True
-            if not self._send(flight, request, fds):
+            flight.asked = processes.ticks()
+            if flight.losses > 1 or not self._send(flight, request, fds):
                 self._fork(flight, request, fds)
 
     def _send(self, flight: _Flight, request: dict[str, Any], fds: list[int]) -> bool:
@@ -174,7 +179,7 @@ class Spawner:
         if self._deaths >= _PATIENCE:
             return False
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        command = [self._python, "-I", "-S", "-X", "utf8", _EXECUTOR, "3"]
+        command = [self._python, "-I", "-S", "-X", "utf8", self.executor, "3"]
         environment = {"PATH": os.defpath, "LC_ALL": "C.UTF-8"}
         actions = [(os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0), (os.POSIX_SPAWN_DUP2, theirs.fileno(), 3)]
         try:
@@ -305,14 +310,16 @@ class Spawner:
         for flight in [flight for flight in self._flights.values() if flight not in forked]:
             if flight.child is not None:
                 self._after_loss(flight, flight.child)
-            elif not flight.sent:
-                continue
-            elif flight.again or flight.plan.invocation in started:
-                self._fail(flight, "fork", errno.ECONNRESET, "the fork server died")
-            else:
-                flight.again, flight.sent = True, False
-                self._unspawned -= 1
-                self._queue.appendleft(flight)
+            elif flight.sent:
+                pids = [child.pid for child in started.get(flight.plan.invocation, ()) if child.birth >= flight.asked]
+                if pids:
+                    self._spawned(flight, pids[0])
+                    self._execed(flight)
+                else:
+                    flight.losses += 1
+                    flight.sent = False
+                    self._unspawned -= 1
+                    self._queue.append(flight)
 
     def _after_loss(self, flight: _Flight, child: Child) -> None:
         if _is_executor(child.pid):
@@ -321,20 +328,22 @@ class Spawner:
         else:
             self._execed(flight)
 
-    def _unknown_children(self) -> set[str]:
-        """Kill our children that have not execed and nobody told us of; the invocations of those that have."""
+    def _unknown_children(self) -> dict[str, list[Process]]:
+        """Kill our children that have not execed and that nobody told us of; those that have, by invocation id.
+
+        What leads a session was started by us; an orphan that came to us seldom does.
+        """
         ourselves = os.getpid()
-        started = set()
+        started: dict[str, list[Process]] = {}
         for process in processes.everyone().values():
             known = process.pid == self.server or self._children.get(process.pid) is not None
             if process.parent != ourselves or known or not process.is_alive:
                 continue
             if _is_executor(process.pid):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(process.pid, signal.SIGKILL)
-            else:
-                started.add(processes.invocation(process.pid))
-        return started - {""}
+                processes.send(process.pid, process.birth, signal.SIGKILL)
+            elif process.session == process.pid:
+                started.setdefault(processes.invocation(process.pid), []).append(process)
+        return started
 
 
 def _is_executor(pid: int) -> bool:

@@ -5,7 +5,6 @@ PR_SET_CHILD_SUBREAPER), and who carries the invocation id of a unit of ours. No
 was the daemon's child before it was a daemon (a shell may exec it).
 """
 
-import contextlib
 import os
 import signal
 from collections.abc import Callable
@@ -59,20 +58,10 @@ class Sweep:
             found = {pid: process for pid in fresh if (process := processes.read(pid)) is not None}
             for target in in_order(found, ()):
                 seen.add(target.pid)
-                _signal(target.pid, found[target.pid].birth, number)
+                for each in (number,) if number == signal.SIGKILL else (number, signal.SIGCONT):
+                    processes.send(target.pid, found[target.pid].birth, each)
             if number == signal.SIGKILL:
                 self._groups.kill_everyone()
-
-
-def _signal(pid: int, birth: int, number: int) -> None:
-    """The signal to the process that has this start time, and to no other."""
-    with contextlib.suppress(OSError):
-        pidfd = os.pidfd_open(pid)
-        try:
-            if processes.birth(pid) == birth:
-                signal.pidfd_send_signal(pidfd, number)
-        finally:
-            os.close(pidfd)
 
 
 def _children_of(parent: int, everyone: dict[int, processes.Process]) -> list[int]:

@@ -6,7 +6,6 @@ What escapes: a process that cleared its environment and lost its parent before 
 """
 
 import asyncio
-import contextlib
 import os
 import signal
 from collections.abc import Callable
@@ -114,14 +113,14 @@ class WithoutCgroups:
                 return True
             for pid in fresh:
                 stopped[pid] = processes.birth(pid)
-                _signal(pid, stopped[pid], signal.SIGSTOP)
+                processes.send(pid, stopped[pid], signal.SIGSTOP)
             await asyncio.sleep(0)
         return False
 
     def thaw(self, unit: str) -> None:
         """SIGCONT to whom freeze stopped."""
         for pid, birth in self._stopped.pop(unit, {}).items():
-            _signal(pid, birth, signal.SIGCONT)
+            processes.send(pid, birth, signal.SIGCONT)
 
     def kill(self, unit: str) -> None:
         """SIGKILL to all, until a look finds nobody new."""
@@ -140,21 +139,10 @@ class WithoutCgroups:
                 return
             for pid in fresh:
                 seen.add(pid)
-                _signal(pid, processes.birth(pid), signal.SIGKILL)
+                processes.send(pid, processes.birth(pid), signal.SIGKILL)
 
     def close(self) -> None:
         """Look no more."""
         if self._due is not None:
             self._due.cancel()
             self._due = None
-
-
-def _signal(pid: int, birth: int, number: int) -> None:
-    """To the process that has this start time, and to no other; one that is gone or not ours to signal is left."""
-    with contextlib.suppress(OSError):
-        pidfd = os.pidfd_open(pid)
-        try:
-            if processes.birth(pid) == birth:
-                signal.pidfd_send_signal(pidfd, number)
-        finally:
-            os.close(pidfd)
