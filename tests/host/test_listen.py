@@ -14,6 +14,7 @@ import pytest
 from unitd.host.listen import Sockets
 from unitd.model.effects import SocketPlan
 from unitd.model.events import Incoming, ListenFailed, Listening
+from unitd.syntax.addresses import parse_listen_address
 
 BOUND_S = 10.0
 
@@ -109,6 +110,16 @@ async def test_an_abstract_name(house: House) -> None:
     assert made.getsockname() == f"\0unitd-test-{os.getpid()}".encode()
 
 
+async def test_an_address_comes_in_its_canonical_form(house: House, tmp_path: Path) -> None:
+    """As the table of settings has it: what is not plain ASCII is escaped."""
+    path = f"{tmp_path}/\u00fc \\x2d"
+    house.listen(("Stream", str(parse_listen_address(path))), ("FIFO", path + "f"))
+    assert house.heard == [Listening("a.socket")]
+    assert Path(path).is_socket()
+    house.sockets.close_unit("a.socket", remove=True)
+    assert list(tmp_path.iterdir()) == []
+
+
 async def test_a_stale_socket_is_replaced_and_a_living_one_is_in_use(house: House, tmp_path: Path) -> None:
     path = str(tmp_path / "s")
     other = socket.socket(socket.AF_UNIX)
@@ -148,6 +159,7 @@ async def test_what_cannot_be_listened_on(house: House, kind: str, address: str,
     last = house.heard[-1]
     assert isinstance(last, ListenFailed)
     assert last.address == address
+    assert last.detail
 
 
 async def test_listening_again_opens_nothing_twice(house: House, tmp_path: Path) -> None:
@@ -218,6 +230,10 @@ async def test_options_are_set(house: House) -> None:
         ("SendBuffer", 65536),
         ("IPTTL", 9),
         ("Broadcast", False),
+        ("Mark", -1),
+        ("ReceiveBuffer", 0),
+        ("Timestamping", "off"),
+        ("TCPCongestion", ""),
     )
     house.listen(("Stream", "192.0.2.1:8080"), options=options)
     (made,) = house.opened()

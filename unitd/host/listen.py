@@ -54,7 +54,7 @@ class Sockets:
             except OSError as error:
                 for descriptor in opened.values():
                     os.close(descriptor)
-                self._post(ListenFailed(plan.unit, key[1], error.errno or 0))
+                self._post(ListenFailed(plan.unit, key[1], error.errno or 0, error.strerror or str(error)))
                 return
         self._drop(plan.unit, keep=frozenset(descriptors))
         self._units[plan.unit] = _Open(plan, descriptors)

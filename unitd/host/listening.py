@@ -7,6 +7,7 @@ that nobody listens on any more is replaced; one that somebody listens on is in 
 import contextlib
 import errno
 import os
+import re
 import socket
 import stat
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from unitd.host import accounts, socket_options
 from unitd.model.effects import SocketPlan
 from unitd.syntax.addresses import ListenAddress, parse_listen_address
 from unitd.syntax.errors import Bad
+from unitd.syntax.escapes import join_bytes, unescape_one
 
 _TYPES: Final = {
     "Stream": socket.SOCK_STREAM,
@@ -23,6 +25,7 @@ _TYPES: Final = {
     "SequentialPacket": socket.SOCK_SEQPACKET,
 }
 _BACKLOG_LIMIT = 2**31 - 1
+_ESCAPE = re.compile(r"\\(?:[0-7]{3}|.)")
 
 
 def open_address(plan: SocketPlan, kind: str, address: str, refused: Callable[[str], None]) -> int:
@@ -32,7 +35,7 @@ def open_address(plan: SocketPlan, kind: str, address: str, refused: Callable[[s
     if kind not in _TYPES:
         raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP), address)
     try:
-        where = parse_listen_address(address)
+        where = parse_listen_address(_written(address))
     except Bad as error:
         raise OSError(errno.EINVAL, str(error), address) from error
     made = _socket(plan, where, _TYPES[kind])
@@ -72,9 +75,22 @@ def unlink(plan: SocketPlan) -> None:
 
 def path_addresses(plan: SocketPlan) -> list[str]:
     """The addresses that are file names."""
-    return [
-        address for kind, address in plan.addresses if address.startswith("/") and (kind in _TYPES or kind == "FIFO")
-    ]
+    named = [address if kind == "FIFO" else _written(address) for kind, address in plan.addresses if _has_path(kind)]
+    return [path for path in named if path.startswith("/")]
+
+
+def _has_path(kind: str) -> bool:
+    return kind in _TYPES or kind == "FIFO"
+
+
+def _written(address: str) -> str:
+    """The address of a socket without the escapes of its canonical form (syntax.addresses)."""
+    return join_bytes(_ESCAPE.sub(_meant, address))
+
+
+def _meant(found: re.Match[str]) -> str:
+    meaning = unescape_one(found[0], 1)
+    return meaning[0] if meaning is not None else found[0]
 
 
 def _socket(plan: SocketPlan, where: ListenAddress, kind: int) -> socket.socket:

@@ -79,11 +79,9 @@ class LogFiles:
             self._write(unit)
 
     def tail(self, unit: str, count: int) -> list[Line]:
-        """The last `count` lines, oldest first."""
-        if count <= 0:
-            return []
+        """The last `count` lines, or all for 0, oldest first."""
         text = self._newest(unit)
-        if text.count(b"\n") <= count:
+        if not count or text.count(b"\n") <= count:
             text = self._everything(unit)
         return list(_parsed(_split(text)[-count:]))
 

@@ -104,7 +104,7 @@ class Logs:
         self._keep(unit, _label(_OURS, os.getpid()), text.rstrip("\n").encode(errors="backslashreplace") + b"\n")
 
     def tail(self, unit: str, count: int) -> list[Line]:
-        """The last `count` lines, oldest first, all included that is printed by now."""
+        """The last `count` lines, or all for 0, oldest first, what is printed by now included."""
         self._catch_up(unit)
         return self._files.tail(unit, count)
 

@@ -53,10 +53,7 @@ def _buffer(forced: int, asked: int) -> Setter:
 
 
 def _timestamping(made: socket.socket, value: Any) -> None:
-    option = {"us": _SO_TIMESTAMP, "usec": _SO_TIMESTAMP, "µs": _SO_TIMESTAMP, "ns": _SO_TIMESTAMPNS}.get(str(value))
-    option = _SO_TIMESTAMPNS if value == "nsec" else option
-    if option is not None:
-        made.setsockopt(socket.SOL_SOCKET, option, 1)
+    made.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS if value == "ns" else _SO_TIMESTAMP, 1)
 
 
 def _text(level: int, option: int) -> Setter:
@@ -96,10 +93,13 @@ PROTOCOLS: Final[Mapping[str, int]] = {"udplite": 136, "sctp": 132, "mptcp": 262
 def apply(
     made: socket.socket, setters: Mapping[str, Setter], options: Mapping[str, Any], refused: Callable[[str], None]
 ) -> None:
-    """Set those options that have a setter; `refused` is told of each that the kernel does not take."""
+    """Set those options that have a setter and a value; `refused` is told of each that the kernel does not take.
+
+    What stands for "not set" in the table of settings is left to the kernel: no, 0, -1, "off" and nothing.
+    """
     for name, setter in setters.items():
         value = options.get(name)
-        if value is None or value is False:
+        if not value or value in (-1, "off"):
             continue
         try:
             setter(made, value)
