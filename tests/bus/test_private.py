@@ -193,10 +193,8 @@ async def test_a_bug_in_one_answer_is_an_error_for_its_caller(daemon: Daemon, mo
 async def test_busctl(daemon: Daemon) -> None:
     address = f"--address=unix:path={daemon.path}"
     name = "org.pyzinit.Manager"
-    assert await run("busctl", address, "call", name, MANAGER, name, "GetUnit", "s", "a.service") == (
-        0,
-        f'o "{UNIT}"\n',
-    )
+    status, text = await run("busctl", address, "call", name, MANAGER, name, "GetUnit", "s", "a.service")
+    assert (status, text) == (0, f'o "{UNIT}"\n')
     status, text = await run("busctl", address, "call", name, MANAGER, name, "StartUnit", "ss", "a.service", "replace")
     assert (status, text) == (0, 'o "/org/pyzinit/job/1"\n')
     assert await run("busctl", address, "get-property", name, UNIT, "org.pyzinit.Unit", "ActiveState") == (

@@ -41,6 +41,8 @@ def _invalidated(interface: Interface) -> tuple[str, ...]:
 _ALL: Final = (UNIT, JOB, MANAGER, *TYPES.values())
 _CHANGING: Final = {each.name: _changing(each) for each in _ALL}
 _INVALIDATED: Final = {each.name: _invalidated(each) for each in _ALL}
+_AT_FIRST: Final = {MANAGER.name: (0,)}
+"""What is taken for told already: no failed units."""
 _MOST_AT_A_TIME: Final = 50
 """Units whose progress is told in one go; with more, it is those whose time is up first."""
 
@@ -130,7 +132,7 @@ class Changes:
             return
         values = tuple(row.get(world, target) for row in rows)
         key = (world.dialect, path, interface.name)
-        before = self._told.get(key)
+        before = self._told.get(key, _AT_FIRST.get(interface.name))
         if before == values:
             return
         self._told[key] = values

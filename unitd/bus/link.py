@@ -8,6 +8,7 @@ joined, since a daemon without a bus does not need it. Descriptors are not negot
 import asyncio
 import contextlib
 import os
+import socket
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -176,6 +177,7 @@ class Link:
             self._woken.set_result(None)
 
     async def _join(self) -> None:
+        await _reach(self._loop, self._address)
         self._library = self._library or _import()
         bus = self._library.aio.MessageBus(bus_address=self._address)
         self._bus = bus
@@ -322,6 +324,14 @@ class Link:
             flags=message.flags.value,
             serial=message.serial,
         )
+
+
+async def _reach(loop: asyncio.AbstractEventLoop, address: str) -> None:
+    """Raises OSError when nobody listens: dbus-next would block, and leave a socket open for each attempt."""
+    path = next((part[10:] for part in address.split(";") if part.startswith("unix:path=")), "").partition(",")[0]
+    if path:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as probe:
+            await loop.sock_connect(probe, path)
 
 
 def _discard(bus: Any) -> None:

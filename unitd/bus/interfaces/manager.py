@@ -330,11 +330,16 @@ def _about(name: str, type: str, attribute: str, emits: Emits = Emits.CONST, doc
 
 
 def _timestamp(name: str) -> tuple[Property, Property]:
+    def monotonic(world: World, _: None) -> int:
+        return world.view.times().get(name, 0)
+
+    def realtime(world: World, _: None) -> int:
+        return world.clock.realtime(monotonic(world, None))
+
+    doc = f"When the step {name} of the start was reached, 0 if it was not"
     return (
-        Property(
-            f"{name}Timestamp", "t", Emits.CONST, lambda world, _: world.clock.realtime(world.view.times().get(name, 0))
-        ),
-        Property(f"{name}TimestampMonotonic", "t", Emits.CONST, lambda world, _: world.view.times().get(name, 0)),
+        Property(f"{name}Timestamp", "t", Emits.CONST, realtime, f"{doc}; realtime."),
+        Property(f"{name}TimestampMonotonic", "t", Emits.CONST, monotonic, f"{doc}; monotonic."),
     )
 
 
@@ -345,17 +350,17 @@ def _progress(world: World, _: None) -> float:
 
 _PROPERTIES: Final = (
     _about("Version", "s", "version", doc="unitd's version."),
-    _about("Features", "s", "features"),
-    _about("Architecture", "s", "architecture"),
-    _about("Virtualization", "s", "virtualization"),
-    constant("Tainted", "s", ""),
+    _about("Features", "s", "features", doc="What was built in."),
+    _about("Architecture", "s", "architecture", doc="As ConditionArchitecture= has it."),
+    _about("Virtualization", "s", "virtualization", doc="As ConditionVirtualization= has it; empty: none."),
+    constant("Tainted", "s", "", doc="What is odd about the machine; nothing is looked for."),
     _about("UnitPath", "as", "unit_path", doc="The directories that unit files are read from, first wins."),
     _about("Environment", "as", "environment", Emits.NONE, "What every service's environment begins with."),
     _about("ControlGroup", "s", "cgroup", Emits.NONE, "The cgroup below which everything runs; empty for the root."),
-    _about("LogLevel", "s", "log_level", Emits.NONE),
-    _about("LogTarget", "s", "log_target", Emits.NONE),
-    constant("ShowStatus", "b", False, Emits.NONE),
-    Property("ExitCode", "y", Emits.NONE, lambda world, _: world.exit_code),
+    _about("LogLevel", "s", "log_level", Emits.NONE, "The least urgent level of the daemon's own log."),
+    _about("LogTarget", "s", "log_target", Emits.NONE, "Where the daemon's own log goes."),
+    constant("ShowStatus", "b", False, Emits.NONE, "Progress on the console."),
+    Property("ExitCode", "y", Emits.NONE, lambda world, _: world.exit_code, "The status that SetExitCode gave."),
     Property(
         "SystemState",
         "s",
@@ -363,8 +368,8 @@ _PROPERTIES: Final = (
         lambda world, _: world.view.system_state(),
         "initializing, starting, running, degraded, maintenance or stopping.",
     ),
-    Property("NNames", "u", Emits.NONE, lambda world, _: len(world.view.units())),
-    Property("NFailedUnits", "u", Emits.CHANGE, lambda world, _: world.view.failed_count()),
+    Property("NNames", "u", Emits.NONE, lambda world, _: len(world.view.units()), "Loaded units."),
+    Property("NFailedUnits", "u", Emits.CHANGE, lambda world, _: world.view.failed_count(), "Units that failed."),
     Property("NJobs", "u", Emits.NONE, lambda world, _: len(world.view.jobs()), "Jobs in the queue."),
     Property("Progress", "d", Emits.NONE, _progress, "The share of the jobs that run; 1 for no jobs."),
     *(row for name in _SEEN + _STEPS for row in _timestamp(name)),

@@ -53,13 +53,17 @@ def _service(name: str, type: str, unset: Any, get: Callable[[ServiceStatus], An
     return Property(name, type, Emits.CHANGE, read, doc)
 
 
-def _service_instant(name: str, emits: Emits, get: Callable[[ServiceStatus], int]) -> tuple[Property, Property]:
+def _service_instant(
+    name: str, emits: Emits, get: Callable[[ServiceStatus], int], doc: str
+) -> tuple[Property, Property]:
     def monotonic(world: World, status: Status) -> int:
         return 0 if status.service is None else get(status.service)
 
     return (
-        Property(name, "t", emits, lambda world, status: world.clock.realtime(monotonic(world, status))),
-        Property(f"{name}Monotonic", "t", emits, monotonic),
+        Property(
+            name, "t", emits, lambda world, status: world.clock.realtime(monotonic(world, status)), f"{doc}; realtime."
+        ),
+        Property(f"{name}Monotonic", "t", emits, monotonic, f"{doc}; monotonic."),
     )
 
 
@@ -78,36 +82,42 @@ def _slice(world: World, status: Status) -> str:
 
 _GROUP: Final = (
     Property("ControlGroup", "s", Emits.NONE, lambda world, status: status.cgroup, "Its cgroup; empty for none."),
-    Property("Slice", "s", Emits.NONE, _slice),
+    Property("Slice", "s", Emits.NONE, _slice, "The slice that its cgroup is in."),
     _gauge("MemoryCurrent", lambda world, unit: world.gauges.memory(unit), "Bytes in use."),
     _gauge("CPUUsageNSec", lambda world, unit: world.gauges.cpu(unit), "Processor time since the start."),
     _gauge("TasksCurrent", lambda world, unit: world.gauges.tasks(unit), "Processes and threads."),
 )
 _SERVICE: Final = (
-    _service("MainPID", "u", 0, lambda service: service.main_pid),
-    _service("ControlPID", "u", 0, lambda service: service.control_pid),
+    _service("MainPID", "u", 0, lambda service: service.main_pid, "The main process; 0: none."),
+    _service(
+        "ControlPID", "u", 0, lambda service: service.control_pid, "The process of another Exec...= line; 0: none."
+    ),
     _service("ExecMainPID", "u", 0, lambda service: service.exec_main_pid, "The main process, also after its end."),
     _service("ExecMainCode", "i", 0, lambda service: service.exec_main_code, "1 exited, 2 killed, 3 dumped core."),
     _service("ExecMainStatus", "i", 0, lambda service: service.exec_main_status, "Exit status or signal."),
-    *_service_instant("ExecMainStartTimestamp", Emits.CHANGE, lambda service: service.exec_main_start),
-    *_service_instant("ExecMainExitTimestamp", Emits.CHANGE, lambda service: service.exec_main_exit),
-    *_service_instant("WatchdogTimestamp", Emits.NONE, lambda service: service.watchdog_time),
+    *_service_instant(
+        "ExecMainStartTimestamp", Emits.CHANGE, lambda service: service.exec_main_start, "When the main process started"
+    ),
+    *_service_instant("ExecMainExitTimestamp", Emits.CHANGE, lambda service: service.exec_main_exit, "When it ended"),
+    *_service_instant("WatchdogTimestamp", Emits.NONE, lambda service: service.watchdog_time, "The last sign of life"),
     _service("Result", "s", "success", lambda service: service.result, "Why the service ended as it did."),
-    _service("ReloadResult", "s", "success", lambda service: service.reload_result),
-    constant("CleanResult", "s", "success", Emits.CHANGE),
+    _service(
+        "ReloadResult", "s", "success", lambda service: service.reload_result, "Why the last reload ended as it did."
+    ),
+    constant("CleanResult", "s", "success", Emits.CHANGE, "Nothing is cleaned yet."),
     _service("StatusText", "s", "", lambda service: service.status_text, "What the service said last by STATUS=."),
-    _service("StatusErrno", "i", 0, lambda service: service.status_errno),
+    _service("StatusErrno", "i", 0, lambda service: service.status_errno, "What the service said last by ERRNO=."),
     _service("NRestarts", "u", 0, lambda service: service.restarts, "Restarts by Restart= since the last start."),
-    constant("NFileDescriptorStore", "u", 0, Emits.NONE),
-    constant("UID", "u", _NOBODY, Emits.CHANGE),
-    constant("GID", "u", _NOBODY, Emits.CHANGE),
+    constant("NFileDescriptorStore", "u", 0, Emits.NONE, "Descriptors kept for the service; none yet."),
+    constant("UID", "u", _NOBODY, Emits.CHANGE, "The uid of DynamicUser=; unset."),
+    constant("GID", "u", _NOBODY, Emits.CHANGE, "The gid of DynamicUser=; unset."),
 )
 _SOCKET: Final = (
-    Property("Result", "s", Emits.CHANGE, lambda world, status: status.result or "success"),
-    constant("ControlPID", "u", 0, Emits.CHANGE),
-    constant("NConnections", "u", 0, Emits.NONE),
-    constant("NAccepted", "u", 0, Emits.NONE),
-    constant("NRefused", "u", 0, Emits.NONE),
+    Property("Result", "s", Emits.CHANGE, lambda world, status: status.result or "success", "Why it ended as it did."),
+    constant("ControlPID", "u", 0, Emits.CHANGE, "The process of an Exec...= line; 0: none."),
+    constant("NConnections", "u", 0, Emits.NONE, "Connections open now, with Accept=yes."),
+    constant("NAccepted", "u", 0, Emits.NONE, "Connections so far, with Accept=yes."),
+    constant("NRefused", "u", 0, Emits.NONE, "Connections refused, with Accept=yes."),
 )
 
 

@@ -8,6 +8,7 @@ from unitd.bus.interfaces.table import Emits, Interface, Method, Property, argum
 from unitd.bus.interfaces.values import constant, dependency, instant, of_settings, status_property
 from unitd.bus.policy import Action
 from unitd.bus.ports import Status, World
+from unitd.graph.builtin import PERPETUAL
 from unitd.jobs.admission import can_isolate, can_start, can_stop, load_fault
 from unitd.model.dependencies import Dep
 from unitd.model.rows import unit as rows
@@ -76,18 +77,27 @@ def _assert_result(status: Status) -> bool:
 def _start_rights() -> tuple[Property, ...]:
     return (
         status_property(
-            "CanStart", "b", Emits.CONST, lambda status: can_start(status.unit) and _allows(status, "RefuseManualStart")
-        ),
-        status_property(
-            "CanStop", "b", Emits.CONST, lambda status: can_stop(status.unit) and _allows(status, "RefuseManualStop")
-        ),
-        Property("CanReload", "b", Emits.CONST, lambda world, status: requests.can_reload(world.view, status.unit)),
-        status_property(
-            "CanIsolate",
+            "CanStart",
             "b",
             Emits.CONST,
-            _can_isolate,
+            lambda status: can_start(status.unit) and _allows(status, "RefuseManualStart"),
+            "A start can be asked for.",
         ),
+        status_property(
+            "CanStop",
+            "b",
+            Emits.CONST,
+            lambda status: can_stop(status.unit) and _allows(status, "RefuseManualStop"),
+            "A stop can be asked for.",
+        ),
+        Property(
+            "CanReload",
+            "b",
+            Emits.CONST,
+            lambda world, status: requests.can_reload(world.view, status.unit),
+            "A reload can be asked for.",
+        ),
+        status_property("CanIsolate", "b", Emits.CONST, _can_isolate, "The unit can be isolated."),
     )
 
 
@@ -96,13 +106,15 @@ _NAMES: Final = (
     status_property(
         "Names", "as", Emits.CONST, lambda status: (status.unit.name, *status.unit.aliases), "All its names."
     ),
-    constant("Following", "s", "", Emits.NONE),
+    constant("Following", "s", "", Emits.NONE, "The unit whose state this one mirrors; none."),
     status_property("Description", "s", Emits.CONST, description, "What the unit is, in a few words, or its name."),
     status_property("LoadState", "s", Emits.CONST, lambda status: status.unit.load.value, "Can its files be used?"),
     Property("LoadError", "(ss)", Emits.CONST, load_error, "Why the files cannot be used: an error name and words."),
     status_property("FragmentPath", "s", Emits.CONST, lambda status: status.unit.fragment, "The unit file."),
     status_property("DropInPaths", "as", Emits.CONST, lambda status: status.unit.dropins, "The drop-ins, in order."),
-    status_property("Transient", "b", Emits.CONST, lambda status: status.unit.transient),
+    status_property(
+        "Transient", "b", Emits.CONST, lambda status: status.unit.transient, "It has no file but one made at run time."
+    ),
     Property(
         "UnitFileState",
         "s",
@@ -110,7 +122,7 @@ _NAMES: Final = (
         lambda world, status: world.files.file_state(status.unit.name),
         "Whether the unit is enabled, as `unitctl is-enabled` says it.",
     ),
-    constant("UnitFilePreset", "s", "", Emits.NONE),
+    constant("UnitFilePreset", "s", "", Emits.NONE, "What the presets say of it."),
     Property(
         "NeedDaemonReload",
         "b",
@@ -120,33 +132,55 @@ _NAMES: Final = (
     ),
 )
 _STATE: Final = (
-    status_property("ActiveState", "s", Emits.CHANGE, lambda status: status.active.value),
+    status_property(
+        "ActiveState", "s", Emits.CHANGE, lambda status: status.active.value, "active, inactive, failed, activating ..."
+    ),
     status_property("SubState", "s", Emits.CHANGE, lambda status: status.sub, "In the words of its type."),
-    constant("FreezerState", "s", "running", Emits.CHANGE),
+    constant("FreezerState", "s", "running", Emits.CHANGE, "Units are not frozen but to be killed."),
     Property("Job", "(uo)", Emits.CHANGE, job_of, "The job that is queued for the unit; (0, /) for none."),
     status_property(
         "InvocationID", "ay", Emits.CHANGE, lambda status: bytes.fromhex(status.invocation), "A new one for each start."
     ),
-    status_property(
-        "ConditionResult", "b", Emits.CHANGE, lambda status: bool(status.times.condition) and _holds(status.conditions)
+    status_property("ConditionResult", "b", Emits.CHANGE, _condition_result, "The conditions held when last checked."),
+    status_property("AssertResult", "b", Emits.CHANGE, _assert_result, "The asserts held when last checked."),
+    *instant(
+        "StateChangeTimestamp", Emits.CHANGE, lambda status: status.times.state_change, "When SubState changed last"
     ),
-    status_property(
-        "AssertResult", "b", Emits.CHANGE, lambda status: bool(status.times.assert_) and _holds(status.asserts)
+    *instant(
+        "InactiveExitTimestamp", Emits.CHANGE, lambda status: status.times.inactive_exit, "When a start began last"
     ),
-    *instant("StateChangeTimestamp", Emits.CHANGE, lambda status: status.times.state_change),
-    *instant("InactiveExitTimestamp", Emits.CHANGE, lambda status: status.times.inactive_exit),
-    *instant("ActiveEnterTimestamp", Emits.CHANGE, lambda status: status.times.active_enter),
-    *instant("ActiveExitTimestamp", Emits.CHANGE, lambda status: status.times.active_exit),
-    *instant("InactiveEnterTimestamp", Emits.CHANGE, lambda status: status.times.inactive_enter),
-    *instant("ConditionTimestamp", Emits.CHANGE, lambda status: status.times.condition),
-    *instant("AssertTimestamp", Emits.CHANGE, lambda status: status.times.assert_),
+    *instant(
+        "ActiveEnterTimestamp", Emits.CHANGE, lambda status: status.times.active_enter, "When the unit came up last"
+    ),
+    *instant("ActiveExitTimestamp", Emits.CHANGE, lambda status: status.times.active_exit, "When a stop began last"),
+    *instant(
+        "InactiveEnterTimestamp",
+        Emits.CHANGE,
+        lambda status: status.times.inactive_enter,
+        "When the unit went down last",
+    ),
+    *instant(
+        "ConditionTimestamp",
+        Emits.CHANGE,
+        lambda status: status.times.condition,
+        "When the conditions were checked last",
+    ),
+    *instant(
+        "AssertTimestamp", Emits.CHANGE, lambda status: status.times.assert_, "When the asserts were checked last"
+    ),
 )
 _FIXED: Final = (
-    constant("CanFreeze", "b", False),
-    constant("CanClean", "as", ()),
-    constant("Perpetual", "b", False),
-    constant("Refs", "as", (), Emits.NONE),
-    constant("Markers", "as", (), Emits.NONE),
+    constant("CanFreeze", "b", False, doc="No unit can be frozen on request."),
+    constant("CanClean", "as", (), doc="What could be cleaned; nothing yet."),
+    status_property(
+        "Perpetual",
+        "b",
+        Emits.CONST,
+        lambda status: status.unit.name in PERPETUAL,
+        "It is up as long as the machine is.",
+    ),
+    constant("Refs", "as", (), Emits.NONE, "Clients that keep the unit loaded."),
+    constant("Markers", "as", (), Emits.NONE, "Marks for a later restart."),
 )
 _DEPENDENCIES: Final = tuple(dependency(kind) for kind in Dep if kind not in _IN_SLICE)
 

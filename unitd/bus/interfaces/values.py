@@ -22,14 +22,17 @@ def constant(name: str, type: str, value: Any, emits: Emits = Emits.CONST, doc: 
 
 def dependency(kind: Dep) -> Property:
     """The units to which this one has a dependency of this kind."""
-    return Property(kind.value, "as", Emits.CONST, lambda world, status: tuple(world.view.deps(status.unit.name, kind)))
+    doc = f"The units to which this one has the dependency {kind} (systemd.unit(5))."
+    return Property(
+        kind.value, "as", Emits.CONST, lambda world, status: tuple(world.view.deps(status.unit.name, kind)), doc
+    )
 
 
-def instant(name: str, emits: Emits, get: Callable[[Any], int]) -> tuple[Property, Property]:
+def instant(name: str, emits: Emits, get: Callable[[Any], int], doc: str) -> tuple[Property, Property]:
     """The two properties of an instant: realtime and monotonic microseconds, 0 for never."""
     return (
-        Property(name, "t", emits, lambda world, target: world.clock.realtime(get(target))),
-        Property(f"{name}Monotonic", "t", emits, lambda world, target: get(target)),
+        Property(name, "t", emits, lambda world, target: world.clock.realtime(get(target)), f"{doc}; realtime."),
+        Property(f"{name}Monotonic", "t", emits, lambda world, target: get(target), f"{doc}; monotonic."),
     )
 
 
@@ -46,7 +49,8 @@ def of_settings(
         get = _special(setting, show) if show else _shaped(setting, type, shapes.shape(name))
         rows.append(Property(name, type, emits.get(name, Emits.CONST), get, setting.doc))
         if name.startswith("Limit"):
-            rows.append(Property(f"{name}Soft", type, Emits.CONST, _shaped(setting, type, shapes.soft)))
+            soft = _shaped(setting, type, shapes.soft)
+            rows.append(Property(f"{name}Soft", type, Emits.CONST, soft, f"The soft limit of {setting.name}=."))
     return rows
 
 
