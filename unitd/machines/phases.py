@@ -37,17 +37,18 @@ SETTING_OF: Mapping[Stage, str] = {
 
 
 class Rung(StrEnum):
-    """The kill ladder. ABORT and TERM ask, KILL does not; the last two come after ExecStopPost=."""
+    """The kill ladder. ABORT and TERM ask, KILL does not; the last three come after ExecStopPost=."""
 
     ABORT = "stop-watchdog"
     TERM = "stop-sigterm"
     KILL = "stop-sigkill"
+    FINAL_ABORT = "final-watchdog"
     FINAL_TERM = "final-sigterm"
     FINAL_KILL = "final-sigkill"
 
     @property
     def is_final(self) -> bool:
-        return self in (Rung.FINAL_TERM, Rung.FINAL_KILL)
+        return self in (Rung.FINAL_ABORT, Rung.FINAL_TERM, Rung.FINAL_KILL)
 
     @property
     def is_kill(self) -> bool:
@@ -56,7 +57,9 @@ class Rung(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Dead:
-    """At rest; failed when the service's result is not success."""
+    """At rest. `failed`: the last run ended badly, and nobody has asked for a stop or a reset since."""
+
+    failed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +172,10 @@ class Service:
     forget_restarts: bool = False
     no_restart: bool = False
     """A stop was asked for: this end is not followed by a restart (row B1)."""
+    restarting: bool = False
+    """That stop is the first half of a restart (RestartKillSignal=)."""
+    up_since: int = 0
+    """When this run became active; 0: not yet."""
     watchdog: int = 0
     """WATCHDOG_USEC in force; 0: none."""
     watchdog_at: int = 0
@@ -183,9 +190,8 @@ class Service:
 def sub_state(service: Service) -> str:
     """systemd's sub-state."""
     match service.phase:
-        case Dead():
-            down = service.result not in (Result.SUCCESS, Result.EXEC_CONDITION)
-            return "failed" if down else "dead"
+        case Dead(failed=failed):
+            return "failed" if failed else "dead"
         case Commands(stage=stage):
             return stage
         case Starting():

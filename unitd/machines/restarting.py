@@ -6,6 +6,12 @@ from unitd.model.states import INFINITY, Result
 
 _FAILED = frozenset(Result) - {Result.SUCCESS, Result.EXEC_CONDITION}
 
+
+def is_failure(result: Result) -> bool:
+    """Whether a run with this result counts as failed; one that ExecCondition= skipped does not."""
+    return result in _FAILED
+
+
 _POLICIES: dict[str, frozenset[Result]] = {
     "no": frozenset(),
     "always": frozenset(Result) - {Result.EXEC_CONDITION},
@@ -46,5 +52,5 @@ def due(conf: ServiceConf, service: Service, now: int) -> int:
 
 
 def is_stable(conf: ServiceConf, since: int, now: int) -> bool:
-    """Whether a run from `since` to `now` was long enough to forget earlier restarts (RestartStableSec=)."""
-    return conf.restart_stable < INFINITY and now - since >= conf.restart_stable
+    """Whether a run from `since` to `now` was long enough to forget earlier restarts (RestartStableSec=, 0: never)."""
+    return 0 < conf.restart_stable <= now - since

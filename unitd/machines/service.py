@@ -11,6 +11,7 @@ from unitd.machines.phases import (
     Dead,
     Exited,
     Killing,
+    Phase,
     Process,
     ReloadingByNotify,
     Rung,
@@ -52,24 +53,27 @@ def step(service: Service, event: UnitEvent | Order | Tick, context: Context, no
         case Start():
             if isinstance(service.phase, Dead | AutoRestart):
                 starting.start(turn)
-        case Stop(limit=limit):
-            turn.set(limit=min(limit, service.limit))
+        case Stop(limit=limit, restarting=restarting):
+            turn.set(restarting=restarting)
+            stopping.limit(turn, limit)
             stopping.stop(turn)
         case Reload():
             starting.reload(turn)
         case Reset():
             if isinstance(service.phase, Dead):
-                turn.set(result=Result.SUCCESS)
+                turn.set(result=Result.SUCCESS, phase=Dead())
             turn.set(restarts=0)
         case Limit(limit=limit):
-            _limit(turn, limit)
+            stopping.limit(turn, limit)
         case Refuse(result=result):
-            turn.set(result=Result(result), phase=Dead())
+            turn.set(result=Result(result), phase=Dead(failed=True))
         case NameOwner(owned=owned, pid=pid):
             _name_owner(turn, owned, pid)
         case Spawned(serial=serial, pid=pid, birth=birth):
-            turn.spawned(serial, pid, birth)
-            stopping.resend(turn)
+            if turn.spawned(serial, pid, birth):
+                stopping.resend(turn)
+            elif turn.conf.kill.mode != "none":
+                turn.add(Kill(turn.name, stopping.SIGKILL, Scope.NAMED, (pid,)))
         case Execed(serial=serial):
             starting.execed(turn, serial)
         case SpawnFailed():
@@ -122,7 +126,7 @@ def _expired(turn: Turn) -> None:
             starting.abandon(turn, turn.conf.stop_failure)
         case Commands(stage=Stage.STOP_POST):
             turn.log(Level.WARNING, f"ExecStopPost= of {turn.name} did not end in time")
-            stopping.signal(turn, Rung.FINAL_TERM, Result.TIMEOUT)
+            stopping.post_expired(turn)
         case Commands() | Starting():
             starting.expired(turn)
         case Running():
@@ -148,16 +152,6 @@ def _reload_failed(turn: Turn) -> None:
         turn.add(Kill(turn.name, stopping.SIGKILL, Scope.NAMED, (control.pid,)))
     turn.set(reload_result=Result.TIMEOUT)
     starting.enter_running(turn, Result.SUCCESS)
-
-
-def _limit(turn: Turn, limit: int) -> None:
-    """A shutdown's cap: present and future deadlines of the stop are clamped."""
-    turn.set(limit=min(limit, turn.service.limit))
-    phase = turn.service.phase
-    if isinstance(phase, Killing):
-        turn.set(phase=Killing(phase.rung, min(phase.deadline, limit)))
-    elif isinstance(phase, Commands) and phase.stage in (Stage.STOP, Stage.STOP_POST):
-        turn.set(phase=Commands(phase.stage, phase.index, min(phase.deadline, limit)))
 
 
 # --- processes ----------------------------------------------------------------------------------------
@@ -198,12 +192,10 @@ def _main_gone(turn: Turn, exit: Exit) -> None:
     main = service.main
     assert main is not None
     index = service.phase.index if isinstance(service.phase, Starting) else 0
-    commands = turn.commands(Stage.START)
-    ignore = index < len(commands) and commands[index].ignore_failure
-    result = Result.SUCCESS if ignore else turn.verdict(exit, daemon=not conf.oneshot)
     run = turn.service.last_main
     starting.forget_if_stable(turn)
     turn.set(main=None, last_main=type(run)(main.pid, run.started, turn.now, exit))
+    result = _main_result(turn, index)
     if conf.type != "forking":
         turn.record("ExecStart", index, exited=turn.now, exit=exit)
     if result is not Result.SUCCESS:
@@ -215,6 +207,15 @@ def _main_gone(turn: Turn, exit: Exit) -> None:
     if conf.exit_type == "cgroup" and service.populated and isinstance(service.phase, Running):
         return
     _after_main(turn, result)
+
+
+def _main_result(turn: Turn, index: int = 0) -> Result:
+    """What the end of the main process means; success while none has ended."""
+    exit = turn.service.last_main.exit
+    commands = turn.commands(Stage.START)
+    if exit is None or (index < len(commands) and commands[index].ignore_failure):
+        return Result.SUCCESS
+    return turn.verdict(exit, daemon=not turn.conf.oneshot)
 
 
 def _after_main(turn: Turn, result: Result) -> None:
@@ -261,14 +262,13 @@ def _control_gone(turn: Turn, exit: Exit) -> None:
         stopping.settle(turn)
         return
     turn.record(setting, index, exited=turn.now, exit=exit)
-    if isinstance(service.phase, Commands) and service.phase.stage is Stage.CONDITION:
-        _condition_gone(turn, service.phase, exit)
-        return
     result = turn.verdict(exit, daemon=False)
     if result is not Result.SUCCESS:
         turn.log(Level.NOTICE, f"{setting}= of {turn.name} {words(exit)}")
         if command is not None and command.ignore_failure:
             result = Result.SUCCESS
+        elif _skips(service.phase, exit):
+            result = Result.EXEC_CONDITION
     match service.phase:
         case Commands(stage=stage, index=index, deadline=limit):
             if result is not Result.SUCCESS or not turn.run_stage(stage, index + 1, limit):
@@ -281,20 +281,18 @@ def _control_gone(turn: Turn, exit: Exit) -> None:
             pass
 
 
-def _condition_gone(turn: Turn, phase: Commands, exit: Exit) -> None:
-    if exit.how is How.EXITED and exit.status == 0:
-        if not turn.run_stage(Stage.CONDITION, phase.index + 1, phase.deadline):
-            starting.run_start_pre(turn)
-    elif exit.how is How.EXITED and SKIP_FROM <= exit.status <= SKIP_TO:
-        stopping.signal(turn, Rung.TERM, Result.EXEC_CONDITION)
-    else:
-        stopping.signal(turn, Rung.TERM, turn.verdict(exit, daemon=False))
+def _skips(phase: Phase, exit: Exit) -> bool:
+    """Whether this end of an ExecCondition= skips the start."""
+    condition = isinstance(phase, Commands) and phase.stage is Stage.CONDITION
+    return condition and exit.how is How.EXITED and SKIP_FROM <= exit.status <= SKIP_TO
 
 
 def _stage_done(turn: Turn, stage: Stage, result: Result) -> None:
     """The last command of the stage ended, or one failed."""
     good = result is Result.SUCCESS
     match stage:
+        case Stage.CONDITION if good:
+            starting.run_start_pre(turn)
         case Stage.START_PRE if good:
             starting.run_start(turn)
         case Stage.START_POST if good:
@@ -312,7 +310,7 @@ def _stage_done(turn: Turn, stage: Stage, result: Result) -> None:
 def _empty(turn: Turn) -> None:
     """No process is left in the cgroup."""
     service, conf = turn.service, turn.conf
-    turn.set(populated=any(p is not None and not p.pid for p in (service.main, service.control)))
+    turn.set(populated=False)
     match service.phase:
         case Killing():
             stopping.settle(turn)
@@ -321,7 +319,7 @@ def _empty(turn: Turn) -> None:
             turn.add(UnwatchPidFile(turn.name, conf.pid_file))
             stopping.signal(turn, Rung.TERM, Result.PROTOCOL)
         case Running() if service.main is None:
-            starting.enter_running(turn, Result.SUCCESS)
+            _after_main(turn, _main_result(turn) if conf.exit_type == "main" else Result.SUCCESS)
         case _:
             pass
 
@@ -342,7 +340,7 @@ def _pid_file(turn: Turn, pid: int, birth: int, reason: str) -> None:
         case Running() | ReloadingByNotify():
             turn.add(UnwatchPidFile(turn.name, conf.pid_file))
             if service.main is None and service.last_main.exit is not None:
-                _after_main(turn, turn.verdict(service.last_main.exit, daemon=True))
+                _after_main(turn, _main_result(turn))
         case _:
             turn.add(UnwatchPidFile(turn.name, conf.pid_file))
 
@@ -428,8 +426,10 @@ def _extend(turn: Turn, span: str) -> None:
             turn.set(phase=Starting(until, index, forked))
         case Killing(rung=rung):
             turn.set(phase=Killing(rung, until))
-        case Running() | ReloadingByNotify():
-            pass
+        case Running(since=since):
+            turn.set(phase=Running(since, until))
+        case ReloadingByNotify():
+            turn.set(phase=ReloadingByNotify(until))
 
 
 NAMED = 20

@@ -37,6 +37,8 @@ def start(turn: Turn) -> None:
         restarts=0 if service.forget_restarts and not restarted else service.restarts,
         forget_restarts=False,
         no_restart=False,
+        restarting=False,
+        up_since=0,
         last_main=Run(),
         runs={},
         fault=None,
@@ -135,9 +137,10 @@ def enter_running(turn: Turn, result: Result) -> None:
         elif turn.service.said == "stopping":
             stopping_by_itself(turn)
         else:
-            turn.set(phase=Running(turn.now, later(turn.now, turn.conf.runtime_max)))
+            since = turn.service.up_since or turn.now
+            turn.set(phase=Running(since, later(since, turn.conf.runtime_max)), up_since=since)
     elif turn.conf.remain:
-        turn.set(phase=Exited())
+        turn.set(phase=Exited(), watchdog_at=0)
     else:
         stopping.run_stop(turn, Result.SUCCESS)
 
@@ -161,7 +164,7 @@ def enter_reload_by_notify(turn: Turn) -> None:
 
 def stopping_by_itself(turn: Turn) -> None:
     """The service said STOPPING=1: it is given its stop timeout, and nobody signals it before."""
-    turn.set(phase=Killing(Rung.TERM, turn.stop_deadline(turn.conf.stop_timeout)), watchdog_at=0)
+    turn.set(phase=Killing(Rung.TERM, later(turn.now, turn.conf.stop_timeout)), watchdog_at=0)
 
 
 def reload(turn: Turn) -> None:
@@ -191,6 +194,9 @@ def expired(turn: Turn) -> None:
 
 def abandon(turn: Turn, mode: str) -> None:
     """End it because a timeout passed: terminate, abort or kill."""
+    if mode == "kill" and not turn.conf.kill.send_sigkill:
+        stopping.spare(turn, Rung.TERM)
+        return
     rung = {"terminate": Rung.TERM, "abort": Rung.ABORT, "kill": Rung.KILL}[mode]
     stopping.signal(turn, rung, Result.TIMEOUT)
 

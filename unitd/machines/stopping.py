@@ -5,23 +5,39 @@ deadline never lies beyond the limit that a shutdown sets.
 """
 
 from unitd.machines import restarting
+from unitd.machines.conf import later
 from unitd.machines.phases import AutoRestart, Commands, Dead, Killing, Rung, Stage, Starting
 from unitd.machines.turn import Turn
 from unitd.model.effects import Kill, Level, Release, Scope, UnwatchPidFile
-from unitd.model.states import Result
+from unitd.model.states import INFINITY, SECOND, Result
 
 SIGKILL = 9
 SIGHUP = 1
 SIGCONT = 18
+
+MOST_A_STEP = SECOND // 2
+"""Microseconds kept for each later step of a stop that a shutdown limits; a SIGKILL needs far less."""
+
+_ABORTS = (Rung.ABORT, Rung.FINAL_ABORT)
+_ASKS = (Rung.TERM, Rung.FINAL_TERM)
+_STEPS_LEFT: dict[Rung | Stage, int] = {
+    Stage.STOP: 6,
+    Stage.STOP_POST: 3,
+    Rung.ABORT: 5,
+    Rung.TERM: 5,
+    Rung.KILL: 4,
+    Rung.FINAL_ABORT: 2,
+    Rung.FINAL_TERM: 2,
+    Rung.FINAL_KILL: 1,
+}
+"""How many steps a stop has from this one on, at most: what a shutdown's limit has to be shared among."""
 
 
 def stop(turn: Turn) -> None:
     """A stop was asked for; nothing restarts the service by itself from here on."""
     turn.set(no_restart=True)
     match turn.service.phase:
-        case Dead() | Killing():
-            pass
-        case Commands(stage=Stage.STOP | Stage.STOP_POST):
+        case Dead() | Killing() | Commands(stage=Stage.STOP | Stage.STOP_POST):
             pass
         case AutoRestart():
             turn.set(phase=Dead())
@@ -31,11 +47,33 @@ def stop(turn: Turn) -> None:
             run_stop(turn, Result.SUCCESS)
 
 
+def limit(turn: Turn, limit: int) -> None:
+    """A shutdown's cap: no deadline of the stop lies beyond it, neither the present one nor a later one."""
+    turn.set(limit=min(limit, turn.service.limit))
+    match turn.service.phase:
+        case Killing(rung=rung, deadline=until):
+            turn.set(phase=Killing(rung, min(until, _deadline(turn, rung, INFINITY))))
+        case Commands(stage=Stage.STOP | Stage.STOP_POST as stage, index=index, deadline=until):
+            turn.set(phase=Commands(stage, index, min(until, _deadline(turn, stage, INFINITY))))
+        case _:
+            pass
+
+
+def _deadline(turn: Turn, step: Rung | Stage, span: int) -> int:
+    """The instant `span` from now, but early enough before the limit for the steps that may follow."""
+    limit, steps = turn.service.limit, _STEPS_LEFT[step]
+    if limit >= INFINITY:
+        return later(turn.now, span)
+    left = max(0, limit - turn.now)
+    reserve = min(MOST_A_STEP, left // (2 * steps)) * (steps - 1)
+    return min(later(turn.now, span), limit - reserve)
+
+
 def run_stop(turn: Turn, result: Result) -> None:
     """ExecStop=, then the ladder."""
     turn.fail(result)
     turn.set(control=None, watchdog_at=0)
-    if not turn.run_stage(Stage.STOP, 0, turn.stop_deadline(turn.conf.stop_timeout)):
+    if not turn.run_stage(Stage.STOP, 0, _deadline(turn, Stage.STOP, turn.conf.stop_timeout)):
         signal(turn, Rung.TERM, Result.SUCCESS)
 
 
@@ -45,8 +83,8 @@ def signal(turn: Turn, rung: Rung, result: Result) -> None:
     turn.set(watchdog_at=0)
     waits = _send(turn, rung)
     if waits:
-        span = turn.conf.abort_timeout if rung is Rung.ABORT else turn.conf.stop_timeout
-        turn.set(phase=Killing(rung, turn.stop_deadline(span)))
+        span = turn.conf.abort_timeout if rung in _ABORTS else turn.conf.stop_timeout
+        turn.set(phase=Killing(rung, _deadline(turn, rung, span)))
     else:
         turn.set(phase=Killing(rung, turn.now))
         _next(turn, rung)
@@ -67,7 +105,8 @@ def _send(turn: Turn, rung: Rung) -> bool:
         return False
     number = {
         Rung.ABORT: kill.watchdog_signal,
-        Rung.TERM: kill.signal,
+        Rung.TERM: kill.restart_signal if service.restarting else kill.signal,
+        Rung.FINAL_ABORT: kill.watchdog_signal,
         Rung.FINAL_TERM: kill.signal,
     }.get(rung, kill.final_signal)
     if everybody or named:
@@ -78,7 +117,7 @@ def _send(turn: Turn, rung: Rung) -> bool:
                 scope=Scope.ALL if everybody else Scope.NAMED,
                 pids=named,
                 cont=number not in (SIGKILL, SIGCONT),
-                hup=kill.send_sighup and not rung.is_kill and number != SIGHUP,
+                hup=kill.send_sighup and rung in _ASKS and number != SIGHUP,
                 sure=everybody and rung.is_kill and number == SIGKILL,
             )
         )
@@ -126,16 +165,15 @@ def _after(turn: Turn, rung: Rung) -> None:
 def expired(turn: Turn, rung: Rung) -> None:
     """The rung's deadline has passed and somebody is still there."""
     match rung:
-        case Rung.ABORT | Rung.TERM | Rung.FINAL_TERM:
-            what = "the stop signal"
+        case Rung.TERM | Rung.FINAL_TERM if turn.conf.stop_failure == "abort":
+            turn.log(Level.WARNING, f"{turn.name} did not end in time after the stop signal: aborting it")
+            signal(turn, Rung.FINAL_ABORT if rung.is_final else Rung.ABORT, Result.TIMEOUT)
+        case Rung.ABORT | Rung.TERM | Rung.FINAL_ABORT | Rung.FINAL_TERM:
             if turn.conf.kill.send_sigkill:
-                turn.log(Level.WARNING, f"{turn.name} did not end in time after {what}: killing it")
+                turn.log(Level.WARNING, f"{turn.name} did not end in time after the stop signal: killing it")
                 signal(turn, Rung.FINAL_KILL if rung.is_final else Rung.KILL, Result.TIMEOUT)
             else:
-                turn.log(Level.WARNING, f"{turn.name} did not end in time after {what}; SendSIGKILL=no spares it")
-                turn.fail(Result.TIMEOUT)
-                turn.set(main=None, control=None)
-                _after(turn, rung)
+                spare(turn, rung)
         case Rung.KILL | Rung.FINAL_KILL:
             # The answer to one more SIGKILL names who is left.
             turn.log(Level.ERR, f"cannot stop all of {turn.name}: processes are left after SIGKILL")
@@ -145,12 +183,30 @@ def expired(turn: Turn, rung: Rung) -> None:
             _after(turn, rung)
 
 
+def spare(turn: Turn, rung: Rung) -> None:
+    """Time is up, and nobody may be killed: what is left stays (SendSIGKILL=no)."""
+    turn.log(Level.WARNING, f"{turn.name} did not end in time after the stop signal; SendSIGKILL=no spares it")
+    turn.fail(Result.TIMEOUT)
+    turn.set(main=None, control=None)
+    _after(turn, rung)
+
+
 def run_stop_post(turn: Turn, result: Result) -> None:
     """ExecStopPost=, then whatever is left is ended."""
     turn.fail(result)
     turn.set(control=None)
-    if not turn.run_stage(Stage.STOP_POST, 0, turn.stop_deadline(turn.conf.stop_timeout)):
+    if not turn.run_stage(Stage.STOP_POST, 0, _deadline(turn, Stage.STOP_POST, turn.conf.stop_timeout)):
         signal(turn, Rung.FINAL_TERM, Result.SUCCESS)
+
+
+def post_expired(turn: Turn) -> None:
+    """ExecStopPost= hangs (TimeoutStopFailureMode=)."""
+    mode, kill = turn.conf.stop_failure, turn.conf.kill
+    if mode == "kill" and not kill.send_sigkill:
+        spare(turn, Rung.FINAL_TERM)
+        return
+    rung = {"terminate": Rung.FINAL_TERM, "abort": Rung.FINAL_ABORT, "kill": Rung.FINAL_KILL}[mode]
+    signal(turn, rung, Result.TIMEOUT)
 
 
 def rest(turn: Turn, result: Result) -> None:
@@ -158,14 +214,16 @@ def rest(turn: Turn, result: Result) -> None:
     turn.fail(result)
     service, conf = turn.service, turn.conf
     again = restarting.wanted(conf, service)
+    failed = restarting.is_failure(service.result)
     turn.set(
-        phase=AutoRestart(restarting.due(conf, service, turn.now)) if again else Dead(),
+        phase=AutoRestart(restarting.due(conf, service, turn.now)) if again else Dead(failed),
         main=None,
         control=None,
         bus_name_owned=False,
         said="",
         forget_restarts=not again,
         no_restart=False,
+        restarting=False,
         watchdog_at=0,
     )
     if conf.pid_file:

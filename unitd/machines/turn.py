@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from unitd.machines import execution
-from unitd.machines.conf import ServiceConf, later
+from unitd.machines.conf import ServiceConf
 from unitd.machines.phases import SETTING_OF, Commands, Process, Run, Service, SpawnFault, Stage
 from unitd.machines.step import Ask
 from unitd.model.effects import Effect, Level, Log, Spawn
@@ -64,10 +64,6 @@ class Turn:
         if self.service.result is Result.SUCCESS and result is not Result.SUCCESS:
             self.set(result=result)
 
-    def stop_deadline(self, span: int) -> int:
-        """The instant `span` from now, but not beyond a shutdown's limit."""
-        return min(later(self.now, span), self.service.limit)
-
     # --- processes ----------------------------------------------------------------------------------
 
     def commands(self, stage: Stage) -> tuple[Command, ...]:
@@ -93,12 +89,14 @@ class Turn:
         self.set(phase=Commands(stage, index, deadline))
         return True
 
-    def spawned(self, serial: int, pid: int, birth: int) -> None:
-        """The kernel made the process."""
+    def spawned(self, serial: int, pid: int, birth: int) -> bool:
+        """The kernel made the process; False when nobody waits for it any more."""
+        known = False
         self.set(populated=True)
         for name in ("main", "control"):
             process: Process | None = getattr(self.service, name)
             if process is not None and process.serial == serial:
+                known = True
                 self.set(**{name: replace(process, pid=pid, birth=birth)})
                 if name == "main":
                     self.set(last_main=replace(self.service.last_main, pid=pid))
@@ -107,6 +105,7 @@ class Turn:
                     self.record(SETTING_OF[self.service.phase.stage], self.service.phase.index, pid=pid)
                 else:
                     self.record("ExecStart", 0, pid=pid)
+        return known
 
     def record(self, setting: str, index: int, **changes: Any) -> None:
         """Note something about a run of a command."""
