@@ -207,6 +207,16 @@ async def test_a_kill_waits_for_who_is_being_started(here: World) -> None:
     await here.told(CgroupEmpty)
 
 
+async def test_who_is_started_after_a_kill_was_asked_for_lives(here: World) -> None:
+    here.kill(signal.SIGKILL, sure=True)
+    here.spawn("/bin/sleep", "100")
+    here.host.perform(Verify())
+    await here.told(Execed)
+    assert (await here.told(Signalled)).sent == ()
+    assert here.all(ProcessExited) == []
+    await here.stopped()
+
+
 async def test_kills_of_a_unit_are_carried_out_in_order(here: World) -> None:
     here.spawn("/bin/sleep", "100")
     await here.told(Execed)

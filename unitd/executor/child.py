@@ -15,8 +15,8 @@ import pwd
 import resource
 import select
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 SEARCH_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
@@ -32,7 +32,7 @@ _IOPRIO_SET = {
     "ppc64le": 273,
     "s390x": 282,
 }.get(os.uname().machine, 30)
-_PR_SET_KEEPCAPS, _PR_SET_NAME, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT = 8, 15, 24, 38, 47
+_PR_SET_KEEPCAPS, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT = 8, 24, 38, 47
 _PR_CAP_AMBIENT_RAISE = 2
 _CAP_VERSION = 0x20080522
 _CAP_SETUID, _CAP_SETGID, _CAP_SETPCAP = 7, 6, 8
@@ -41,24 +41,8 @@ _TIOCSCTTY = 0x540E
 # PyDLL keeps the interpreter's lock over the call, so that no state of it is torn in the child.
 libc = ctypes.PyDLL(None, use_errno=True)
 libc.syscall.restype = ctypes.c_long
-
-
-class Failed(Exception):
-    """A step of the child failed: stage, errno and about what."""
-
-    def __init__(self, stage: str, number: int, detail: str = "") -> None:
-        super().__init__(stage, number, detail)
-        self.stage, self.number, self.detail = stage, number, detail
-
-
-@contextmanager
-def _at(stage: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise Failed(stage, error.errno or errno.EIO, str(error.filename or "")) from None
-    except (ValueError, OverflowError) as error:
-        raise Failed(stage, errno.EINVAL, str(error)) from None
+_prctl = libc.prctl
+_prctl.argtypes = (ctypes.c_int, *(ctypes.c_ulong,) * 4)
 
 
 def checked(result: int) -> int:
@@ -67,34 +51,28 @@ def checked(result: int) -> int:
     return result
 
 
-def _prctl(option: int, *arguments: int) -> None:
-    values = [ctypes.c_ulong(argument) for argument in (*arguments, 0, 0, 0, 0)[:4]]
-    checked(libc.prctl(ctypes.c_int(option), *values))
-
-
 class Child:
     """The process to be: each method is one step, named in STEPS. `fds`: what came with the request, in its order."""
 
     def __init__(self, request: dict[str, Any], fds: list[int], status: int) -> None:
         self.request, self.fds, self.status = request, fds, status
+        self.stage = "cgroup"
         self.uid, self.gid, self.groups = -1, -1, list[int]()
         self.known = {"pid": "", "HOME": "/", "USER": "", "LOGNAME": "", "SHELL": "/bin/sh"}
 
     def become(self) -> None:
-        """Take every step; returns never, or raises Failed."""
+        """Take every step; never returns. OSError, or ValueError for what no kernel takes, in `stage`."""
         for step in STEPS:
             step(self)
 
     def join(self) -> None:
         procs = self.request["procs"]
         if procs:
-            with _at("cgroup"):
-                fd = os.open(procs, os.O_WRONLY | os.O_CLOEXEC)
-                os.write(fd, b"0")
-                os.close(fd)
+            self.stage = "cgroup"
+            fd = os.open(procs, os.O_WRONLY | os.O_CLOEXEC)
+            os.write(fd, b"0")
+            os.close(fd)
         os.write(self.status, JOINED)
-        name = os.path.basename(self.request["path"])
-        libc.prctl(_PR_SET_NAME, b"(" + os.fsencode(name)[:13] + b")", 0, 0, 0)
 
     def wait_until_idle(self) -> None:
         """Type=idle: until the daemon closes its end of the pipe, at most 5 s."""
@@ -104,13 +82,14 @@ class Child:
             turn.poll(_IDLE_MS)
 
     def start_session(self) -> None:
-        with _at("setsid"):
-            os.setsid()
+        self.stage = "setsid"
+        os.setsid()
 
     def resolve(self) -> None:
         """Users and groups by name; this may ask name services, and take its time."""
         self.known["pid"] = str(os.getpid())
         user, group, supplementary = self.request.get("identity", ("", "", ()))
+        self.stage = "user"
         if user or self.request.get("login"):
             entry = _user(user or str(os.getuid()))
             name = entry.pw_name if user.isdecimal() or not user else user
@@ -118,6 +97,7 @@ class Child:
             self.known.update(HOME=entry.pw_dir or "/", USER=name, LOGNAME=name, SHELL=shell)
             if user:
                 self.uid, self.gid = entry.pw_uid, entry.pw_gid
+        self.stage = "group"
         if group:
             self.gid = _group(group)
         if self.gid > 0 and user and os.geteuid() == 0:
@@ -126,15 +106,15 @@ class Child:
 
     def connect_streams(self) -> None:
         source, output, error = self.request["stdio"]
-        with _at("stdin"):
-            self._input(source)
-        with _at("stdout"):
-            self._output(1, output, source)
-        with _at("stderr"):
-            if error == output or error == "inherit":
-                os.dup2(1, 2)
-            else:
-                self._output(2, error, source)
+        self.stage = "stdin"
+        self._input(source)
+        self.stage = "stdout"
+        self._output(1, output, source)
+        self.stage = "stderr"
+        if error == output or error == "inherit":
+            os.dup2(1, 2)
+        else:
+            self._output(2, error, source)
 
     def _input(self, word: str) -> None:
         kind, _, value = word.partition(":")
@@ -190,34 +170,35 @@ class Child:
     def schedule(self) -> None:
         request = self.request
         if "oom" in request:
-            with _at("oom_adjust"), open("/proc/self/oom_score_adj", "w", encoding="ascii") as score:
+            self.stage = "oom_adjust"
+            with open("/proc/self/oom_score_adj", "w", encoding="ascii") as score:
                 score.write(str(request["oom"]))
         if "nice" in request:
-            with _at("nice"):
-                os.setpriority(os.PRIO_PROCESS, 0, request["nice"])
+            self.stage = "nice"
+            os.setpriority(os.PRIO_PROCESS, 0, request["nice"])
         if "policy" in request:
-            with _at("setscheduler"):
-                policy, priority = request["policy"]
-                os.sched_setscheduler(0, policy, os.sched_param(priority))
+            self.stage = "setscheduler"
+            policy, priority = request["policy"]
+            os.sched_setscheduler(0, policy, os.sched_param(priority))
         if request.get("affinity"):
-            with _at("cpuaffinity"):
-                os.sched_setaffinity(0, request["affinity"])
+            self.stage = "cpuaffinity"
+            os.sched_setaffinity(0, request["affinity"])
         if "io" in request:
-            with _at("ioprio"):
-                checked(libc.syscall(ctypes.c_long(_IOPRIO_SET), 1, 0, request["io"]))
+            self.stage = "ioprio"
+            checked(libc.syscall(ctypes.c_long(_IOPRIO_SET), 1, 0, request["io"]))
 
     def make_directories(self) -> None:
         os.umask(0o022)
         for path, mode, stage in self.request.get("directories", ()):
-            with _at(stage):
-                os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
-                with suppress(FileExistsError):
-                    os.mkdir(path, mode)
-                fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-                os.fchmod(fd, mode)
-                if self.uid >= 0 and stage != "configuration_directory":
-                    self._own(path, fd)
-                os.close(fd)
+            self.stage = stage
+            os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
+            with suppress(FileExistsError):
+                os.mkdir(path, mode)
+            fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            os.fchmod(fd, mode)
+            if self.uid >= 0 and stage != "configuration_directory":
+                self._own(path, fd)
+            os.close(fd)
         os.umask(self.request["umask"])
 
     def _own(self, path: str, fd: int) -> None:
@@ -232,62 +213,63 @@ class Child:
         os.fchown(fd, uid, gid)
 
     def join_groups(self) -> None:
-        with _at("group"):
-            if self.groups:
-                os.setgroups(self.groups)
-            if self.gid >= 0:
-                os.setresgid(self.gid, self.gid, self.gid)
+        self.stage = "group"
+        if self.groups:
+            os.setgroups(self.groups)
+        if self.gid >= 0:
+            os.setresgid(self.gid, self.gid, self.gid)
 
     def limit(self) -> None:
         for number, soft, hard in self.request["rlimits"]:
-            with _at("limits"):
-                if hard != resource.RLIM_INFINITY and not 0 <= soft <= hard:
-                    raise OSError(errno.EINVAL, "")
-                try:
-                    resource.setrlimit(number, (soft, hard))
-                except ValueError:
-                    # Without privileges, as near to it as the present limit lets us.
-                    most = resource.getrlimit(number)[1]
-                    resource.setrlimit(number, (most if soft == resource.RLIM_INFINITY else min(soft, most), most))
+            self.stage = "limits"
+            if hard != resource.RLIM_INFINITY and not 0 <= soft <= hard:
+                raise OSError(errno.EINVAL, "")
+            try:
+                resource.setrlimit(number, (soft, hard))
+            except ValueError:
+                # Without privileges, as near to it as the present limit lets us.
+                most = resource.getrlimit(number)[1]
+                resource.setrlimit(number, (most if soft == resource.RLIM_INFINITY else min(soft, most), most))
 
     def take_identity(self) -> None:
         """The user, and what capabilities survive the change (capabilities(7), "Ambient")."""
         bounding, ambient = self.request.get("bounding"), self.request.get("ambient", ())
-        with _at("capabilities"):
-            for number in _dropped(bounding):
-                _prctl(_PR_CAPBSET_DROP, number)
-            if ambient and self.uid > 0:
-                _prctl(_PR_SET_KEEPCAPS, 1)
+        self.stage = "capabilities"
+        for number in _dropped(bounding):
+            checked(_prctl(_PR_CAPBSET_DROP, number, 0, 0, 0))
+        if ambient and self.uid > 0:
+            checked(_prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0))
         if self.uid >= 0:
-            with _at("user"):
-                os.setresuid(self.uid, self.uid, self.uid)
-        with _at("capabilities"):
-            if ambient:
-                _hold(ambient, only=self.uid > 0)
-                for number in ambient:
-                    _prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, number)
+            self.stage = "user"
+            os.setresuid(self.uid, self.uid, self.uid)
+        self.stage = "capabilities"
+        if ambient:
+            _hold(ambient, only=self.uid > 0)
+            for number in ambient:
+                checked(_prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, number, 0, 0))
         if self.request.get("no_new_privileges"):
-            with _at("no_new_privileges"):
-                _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+            self.stage = "no_new_privileges"
+            checked(_prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 
     def change_directory(self) -> None:
         path, optional = self.request["workdir"]
+        self.stage = "chdir"
         try:
             os.chdir(self.known["HOME"] if path == "~" else path)
-        except OSError as error:
+        except OSError:
             if not optional:
-                raise Failed("chdir", error.errno or errno.EIO, path) from None
+                raise
             os.chdir("/")
 
     def place_descriptors(self) -> None:
         """The sockets from 3 on; all other descriptors are close-on-exec."""
         count = len(self.request["names"])
         if count:
-            with _at("fds"):
-                above = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3 + count) for fd in self.fds[:count]]
-                self.status = fcntl.fcntl(self.status, fcntl.F_DUPFD_CLOEXEC, 3 + count)
-                for index, fd in enumerate(above):
-                    os.dup2(fd, 3 + index)
+            self.stage = "fds"
+            above = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3 + count) for fd in self.fds[:count]]
+            self.status = fcntl.fcntl(self.status, fcntl.F_DUPFD_CLOEXEC, 3 + count)
+            for index, fd in enumerate(above):
+                os.dup2(fd, 3 + index)
 
     def execute(self) -> None:
         request = self.request
@@ -297,12 +279,8 @@ class Child:
             env = {name: self._filled(text) for name, text in env.items()}
         if request["ignore_sigpipe"]:
             signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-        try:
-            os.execve(path if "/" in path else _found(path), argv, env)
-        except OSError as error:
-            raise Failed("exec", error.errno or errno.EIO, path) from None
-        except ValueError as error:
-            raise Failed("exec", errno.EINVAL, str(error)) from None
+        self.stage = "exec"
+        os.execve(path if "/" in path else _found(path), argv, env)
 
     def _filled(self, text: str) -> str:
         if "\0" in text:
@@ -332,14 +310,14 @@ def _user(name: str) -> pwd.struct_passwd:
     try:
         return pwd.getpwuid(int(name)) if name.isdecimal() else pwd.getpwnam(name)
     except (KeyError, OverflowError):
-        raise Failed("user", errno.ESRCH, name) from None
+        raise OSError(errno.ESRCH, "", name) from None
 
 
 def _group(name: str) -> int:
     try:
         return (grp.getgrgid(int(name)) if name.isdecimal() else grp.getgrnam(name)).gr_gid
     except (KeyError, OverflowError):
-        raise Failed("group", errno.ESRCH, name) from None
+        raise OSError(errno.ESRCH, "", name) from None
 
 
 def _found(name: str) -> str:
@@ -377,10 +355,12 @@ def run_child(request: dict[str, Any], fds: list[int], status: int) -> None:
     child = Child(request, fds, status)
     try:
         child.become()
-    except Failed as failed:
-        report = failed.stage, failed.number, failed.detail
+    except OSError as error:
+        report = child.stage, error.errno or errno.EIO, str(error.filename or "")
+    except (ValueError, OverflowError) as error:
+        report = child.stage, errno.EINVAL, str(error)
     except BaseException as error:
-        report = "exception", getattr(error, "errno", None) or errno.EIO, f"{type(error).__name__}: {error}"
+        report = "exception", errno.EIO, f"{type(error).__name__}: {error}"
     try:
         os.write(child.status, marshal.dumps(report))
     finally:

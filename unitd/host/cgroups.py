@@ -112,14 +112,21 @@ class Cgroups:
         return f"{directory}/cgroup.procs"
 
     def _make(self, path: str) -> None:
-        directory = self.root
-        for part in path.split("/"):
-            directory = f"{directory}/{part}"
+        """Make the cgroup, and what it lies in as far as that is missing."""
+        missing = [path]
+        while missing:
+            directory = f"{self.root}/{missing[-1]}"
             try:
                 os.mkdir(directory)
             except FileExistsError:
+                pass
+            except FileNotFoundError:
+                above = os.path.dirname(missing[-1])
+                if not above:
+                    raise
+                missing.append(above)
                 continue
-            if part.endswith(".slice"):
+            if missing.pop().endswith(".slice"):
                 _enable_controllers(directory)
 
     def _track(self, unit: str, directory: str) -> None:
@@ -313,11 +320,7 @@ def _pids(directory: str) -> list[int]:
 
 
 def _read(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            return file.read()
-    except OSError:
-        return ""
+    return os.fsdecode(processes.read_file(path))
 
 
 def _write(path: str, text: str) -> None:

@@ -2,8 +2,8 @@
 
 Frozen, no process can act on another's death, nor fork away, before its own signal is pending; what happens after
 the thaw is in any order. Who is signalled is decided by the cgroup and by the children that we know by pid and start
-time, never by a pid alone (cgroup-v2.rst "cgroup.freeze", pidfd_open(2)). One kill of a unit at a time, in order;
-different units do not wait for each other.
+time, never by a pid alone (cgroup-v2.rst "cgroup.freeze", pidfd_open(2)). One kill of a unit at a time, in order, and
+who is started later than it was asked for is none of its business; different units do not wait for each other.
 """
 
 import asyncio
@@ -44,7 +44,7 @@ class Killer:
         self, post: Post, children: Children, groups: Groups, joined: Callable[[str], Awaitable[None]]
     ) -> None:
         self._post, self._children, self._groups, self._joined = post, children, groups, joined
-        self._queues: dict[str, deque[Kill]] = {}
+        self._queues: dict[str, deque[Kill | Callable[[], None]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     def kill(self, kill: Kill) -> None:
@@ -55,10 +55,20 @@ class Killer:
             task = asyncio.get_running_loop().create_task(self._serve(kill.unit))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        elif queue and (queue[-1].signal, queue[-1].scope) == (kill.signal, kill.scope):
-            queue[-1] = replace(kill, pids=tuple(dict.fromkeys((*queue[-1].pids, *kill.pids))))
+            return
+        last = queue[-1] if queue else None
+        if isinstance(last, Kill) and (last.signal, last.scope) == (kill.signal, kill.scope):
+            queue[-1] = replace(kill, pids=tuple(dict.fromkeys((*last.pids, *kill.pids))))
         else:
             queue.append(kill)
+
+    def afterwards(self, unit: str, start: Callable[[], None]) -> None:
+        """Call `start` once the kills that were asked for until now are done; at once when there are none."""
+        queue = self._queues.get(unit)
+        if queue is None:
+            start()
+        else:
+            queue.append(start)
 
     async def close(self) -> None:
         """Drop what is not done; nothing stays frozen."""
@@ -72,7 +82,11 @@ class Killer:
         try:
             while queue:
                 await self._joined(unit)
-                await self._carry_out(queue.popleft())
+                turn = queue.popleft()
+                if isinstance(turn, Kill):
+                    await self._carry_out(turn)
+                else:
+                    turn()
         finally:
             del self._queues[unit]
 

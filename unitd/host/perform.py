@@ -136,7 +136,7 @@ class Host:
         """Carry it out; False when it is not the host's. Answers are posted, some of them before this returns."""
         match effect:
             case Spawn(plan=plan):
-                self._spawn(effect)
+                self.killer.afterwards(plan.unit, lambda: self._spawn(effect))
             case Kill():
                 self.killer.kill(effect)
             case Release(unit=unit, directories=directories):

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 INVOCATION = b"INVOCATION_ID="
+_CHUNK = 65536
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
@@ -31,7 +32,7 @@ class Process:
 
 def read(pid: int) -> Process | None:
     """The process with this pid; None when there is none."""
-    text = _read(f"/proc/{pid}/stat", 1024)
+    text = _start(f"/proc/{pid}/stat")
     head, _, tail = text.rpartition(b")")
     fields = tail.split()
     if len(fields) < 20:
@@ -92,7 +93,7 @@ def depths(pids: Iterable[int], processes: dict[int, Process]) -> dict[int, int]
 
 def cgroup(pid: int) -> str:
     """Its cgroup2 path from the mount's root, without the mark of a removed one; "" when it is gone."""
-    for line in _read(f"/proc/{pid}/cgroup", 65536).split(b"\n"):
+    for line in read_file(f"/proc/{pid}/cgroup", 65536).split(b"\n"):
         if line.startswith(b"0::"):
             return os.fsdecode(line[3:].removesuffix(b" (deleted)"))
     return ""
@@ -108,17 +109,17 @@ def invocation(pid: int) -> str:
 
 def environment(pid: int) -> list[bytes]:
     """The environment that it was started with, NAME=VALUE; empty for a zombie."""
-    return _read(f"/proc/{pid}/environ", 1 << 22).split(b"\0")
+    return read_file(f"/proc/{pid}/environ", 1 << 22).split(b"\0")
 
 
 def command_line(pid: int) -> str:
     """Its arguments with blanks between; empty for a zombie or a kernel thread."""
-    return _read(f"/proc/{pid}/cmdline", 4096).replace(b"\0", b" ").decode(errors="replace").strip()
+    return read_file(f"/proc/{pid}/cmdline", 4096).replace(b"\0", b" ").decode(errors="replace").strip()
 
 
 def wait_channel(pid: int) -> str:
     """The kernel function that it sleeps in; "" when it runs or is gone."""
-    return _read(f"/proc/{pid}/wchan", 256).decode(errors="replace").removeprefix("0")
+    return read_file(f"/proc/{pid}/wchan", 256).decode(errors="replace").removeprefix("0")
 
 
 def described(pid: int, unit: str) -> str:
@@ -139,19 +140,32 @@ def send(pid: int, born: int, number: int) -> None:
             os.close(pidfd)
 
 
-def _read(path: str, most: int) -> bytes:
+def read_file(path: str, most: int = 1 << 20) -> bytes:
+    """A file of /proc or /sys as far as `most` bytes; b"" when it cannot be read."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return b""
     try:
         pieces = []
-        while most > 0 and (piece := os.read(fd, most)):
+        while most > 0 and (piece := os.read(fd, min(most, _CHUNK))):
             pieces.append(piece)
             most -= len(piece)
-            if len(piece) < 1024:
-                break
         return b"".join(pieces)
+    except OSError:
+        return b""
+    finally:
+        os.close(fd)
+
+
+def _start(path: str) -> bytes:
+    """What one read gives; for files that are short, and looked at often."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return b""
+    try:
+        return os.read(fd, 4096)
     except OSError:
         return b""
     finally:
