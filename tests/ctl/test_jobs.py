@@ -94,7 +94,7 @@ def test_failed_main_process_is_told_with_its_last_lines(peer: Peer, run: Run) -
     said = run("start", "a")
     assert said.status == 1
     assert said.err.splitlines() == [
-        "cannot start a.service: its main process 12 (/bin/x) exited with status 3/NOTIMPLEMENTED",
+        "cannot start a.service: its main process 12 (/bin/x) exited with status 3",
         "  the last that it printed:",
         "    Nov 14 22:13:20 no such table",
         "  look further: unitctl status a.service; unitctl logs a.service",

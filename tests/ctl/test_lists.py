@@ -67,12 +67,22 @@ def test_unit_with_a_job_is_listed_though_inactive(units: Peer, run: Run) -> Non
 
 
 def test_nothing_to_list(peer: Peer, run: Run) -> None:
-    assert run("list-units", "--all").out == "0 loaded units listed.\n"
+    assert run("list-units", "nothing*").out.splitlines()[:2] == [
+        "  UNIT LOAD ACTIVE SUB DESCRIPTION",
+        "0 loaded units listed. Pass --all to see loaded but inactive units, too.",
+    ]
 
 
 def test_list_units_json(units: Peer, run: Run) -> None:
     assert json.loads(run("list-units", "-o", "json", "web*").out) == [
-        {"unit": "web.service", "load": "loaded", "active": "active", "sub": "running", "description": "A Server"}
+        {
+            "unit": "web.service",
+            "load": "loaded",
+            "active": "active",
+            "sub": "running",
+            "job": "",
+            "description": "A Server",
+        }
     ]
 
 
@@ -99,8 +109,8 @@ def test_list_jobs(peer: Peer, run: Run) -> None:
     ]
     assert run("list-jobs").out.splitlines() == [
         "JOB UNIT      TYPE  STATE",
-        "  7 a.service stop  running",
-        " 12 b.service start waiting",
+        "7   a.service stop  running",
+        "12  b.service start waiting",
         "",
         "2 jobs listed.",
     ]
@@ -127,7 +137,8 @@ def test_dependencies_open_targets_only(peer: Peer, run: Run) -> None:
 def test_dependencies_that_form_a_ring_end(peer: Peer, run: Run) -> None:
     peer.add("a.target", Wants=["b.target"])
     peer.add("b.target", Wants=["a.target"])
-    assert run("list-dependencies", "--plain", "a.target").out == "a.target\n  b.target\n    a.target\n"
+    assert run("list-dependencies", "a.target").out == "a.target\n○ └─b.target\n    └─...\n"
+    assert run("list-dependencies", "--plain", "a.target").out == "a.target\n  b.target\n"
 
 
 def test_reverse_and_order(peer: Peer, run: Run) -> None:

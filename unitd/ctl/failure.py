@@ -4,6 +4,7 @@ from typing import Any, Final, NamedTuple
 
 from unitd.ctl.connection import Refused, unit_path
 from unitd.ctl.logs import Line, lines_of
+from unitd.ctl.processes import status_name
 from unitd.ctl.session import Session
 from unitd.ctl.when import short_stamp
 
@@ -114,10 +115,7 @@ def ended(seen: dict[str, Any]) -> str:
 
 def _ending(code: int, status: int) -> str:
     if code == _EXITED:
-        from unitd.syntax.exit_status import exit_status_name
-
-        name = exit_status_name(status)
-        return f"exited with status {status}{f'/{name}' if name else ''}"
+        return f"exited with status {status_name(status)}"
     if not code:
         return "did not run"
     return f"was killed by {_signal(status)}" + (" and dumped core" if code == _CORED else "")

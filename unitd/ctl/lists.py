@@ -7,7 +7,7 @@ from unitd.ctl.connection import Refused
 from unitd.ctl.options import Usage
 from unitd.ctl.pager import page
 from unitd.ctl.session import Session, unit_name
-from unitd.ctl.table import Cell, dot, render, state_colour
+from unitd.ctl.table import Cell, render, state_colour
 from unitd.ctl.terminal import BOLD
 
 _TYPES: Final = (
@@ -31,8 +31,8 @@ def list_units(session: Session, words: list[str]) -> int:
         return _tell_words(session)
     rows = units(session, words)
     if session.options.json:
-        keys = ("unit", "load", "active", "sub", "description")
-        session.json([{**dict(zip(keys, (r[0], *r[2:5], r[1]), strict=True)), **_job(r)} for r in rows])
+        keys = ("unit", "load", "active", "sub", "job", "description")
+        session.json([dict(zip(keys, (row[0], *row[2:5], row[8], row[1]), strict=True)) for row in rows])
         return 0
     lines = _unit_table(session, rows)
     if session.options.legend and not session.options.quiet:
@@ -60,10 +60,6 @@ def _types(session: Session) -> list[str]:
     return session.options.types
 
 
-def _job(row: tuple[Any, ...]) -> dict[str, Any]:
-    return {"job": {"id": row[7], "type": row[8]}} if row[7] else {}
-
-
 def _tell_words(session: Session) -> int:
     if session.options.types == ["help"]:
         session.print("Available unit types:", *_TYPES)
@@ -78,12 +74,12 @@ def _unit_table(session: Session, rows: list[tuple[Any, ...]]) -> list[str]:
     table = []
     for row in rows:
         colour = state_colour(row[2], row[3])
-        mark = dot(row[2], row[3]) if row[3] == "failed" or row[2] in ("not-found", "bad-setting", "error") else ""
+        mark = row[3] == "failed" or row[2] in ("not-found", "bad-setting", "error", "masked")
         cells = [] if session.options.plain else [Cell("●" if mark else " ", colour)]
         cells += [Cell(row[0], colour if mark else ""), Cell(row[2], colour if row[2] != "loaded" else "")]
         cells += [Cell(row[3], colour if mark else ""), Cell(row[4], colour if mark else "")]
         table.append([*cells, *([Cell(row[8])] if jobs else []), Cell(row[1])])
-    if session.options.legend and table:
+    if session.options.legend:
         titles = ["UNIT", "LOAD", "ACTIVE", "SUB", *(["JOB"] if jobs else []), "DESCRIPTION"]
         lead = [] if session.options.plain else [Cell(" ")]
         table.insert(0, lead + [Cell(title, BOLD) for title in titles])
@@ -93,10 +89,10 @@ def _unit_table(session: Session, rows: list[tuple[Any, ...]]) -> list[str]:
 def _unit_legend(session: Session, rows: list[tuple[Any, ...]]) -> list[str]:
     lines: list[str] = []
     if rows:
-        lines += ["", *_LEGEND, *(["JOB    = Pending job for the unit."] if any(row[7] for row in rows) else [])]
+        lines += ["", *_LEGEND, *(["JOB    = Pending job for the unit.", ""] if any(row[7] for row in rows) else [])]
     more = "" if session.options.all or session.options.states else " Pass --all to see loaded but inactive units, too."
     lines.append(f"{len(rows)} loaded units listed.{more}")
-    if more:
+    if not session.options.states:
         lines.append("To show all installed unit files use 'unitctl list-unit-files'.")
     return lines
 
@@ -118,33 +114,33 @@ def list_unit_files(session: Session, words: list[str]) -> int:
         session.json([{"unit_file": name, "state": state, "preset": None} for name, state in names])
         return 0
     table = [[Cell(name), Cell(state), Cell("-")] for name, state in names]
-    if session.options.legend and table:
+    if session.options.legend:
         table.insert(0, [Cell(title, BOLD) for title in ("UNIT FILE", "STATE", "PRESET")])
     lines = render(table, full=session.options.full)
     if session.options.legend:
-        lines += ["", f"{len(names)} unit files listed."] if names else ["0 unit files listed."]
+        lines += ["", f"{len(names)} unit files listed."]
     page(session, lines)
     return 0
 
 
 def list_jobs(session: Session, words: list[str]) -> int:
     """List jobs; --before adds those that a job waits for, --after those that wait for it."""
-    rows = sorted(session.link.manager("ListJobs")[0])
+    every = sorted(session.link.manager("ListJobs")[0])
     patterns = [unit_name(word, globs=True) for word in words]
-    rows = [row for row in rows if not patterns or any(fnmatchcase(row[1], pattern) for pattern in patterns)]
+    rows = [row for row in every if not patterns or any(fnmatchcase(row[1], pattern) for pattern in patterns)]
     if session.options.json:
         keys = ("job", "unit", "type", "state")
         session.json([dict(zip(keys, row[:4], strict=True)) for row in rows])
         return 0
     if not rows:
         if session.options.legend:
-            session.print("No jobs running." if not words else "No jobs listed.")
+            session.print("No jobs listed." if every else "No jobs running.")
         return 0
     table = [[Cell(title, BOLD) for title in ("JOB", "UNIT", "TYPE", "STATE")]] if session.options.legend else []
     for row in rows:
         table.append([Cell(str(row[0])), *(Cell(text) for text in row[1:4])])
         table += _neighbours(session, row[0])
-    lines = render(table, full=session.options.full, right=frozenset({0}))
+    lines = render(table, full=session.options.full)
     page(session, [*lines, *(["", f"{len(rows)} jobs listed."] if session.options.legend else [])])
     return 0
 

@@ -53,7 +53,6 @@ def group_tree(root: str, rows: list[Any]) -> list[str]:
             parent = group.rpartition("/")[0]
             children.setdefault(parent, set()).add(group)
             group = parent
-    width = max((len(str(process.pid)) for process in processes), default=0)
     lines: list[str] = []
     stack = [(root, "", True)]
     while stack:
@@ -63,8 +62,18 @@ def group_tree(root: str, rows: list[Any]) -> list[str]:
             indent += "  " if last else "│ "
         below = sorted(children.get(group, ()), reverse=True)
         own = members.get(group, [])
+        width = max((len(str(process.pid)) for process in own), default=0)
         for process in own:
             branch = "├─" if below or process is not own[-1] else "└─"
             lines.append(f"{indent}{branch}{process.pid:>{width}} {printable(process.command)}")
         stack.extend((child, indent, child == below[0]) for child in below)
     return lines
+
+
+def status_name(number: int) -> str:
+    """An exit status with its name where that says something of any program: "1/FAILURE", "203/EXEC", "3"."""
+    from unitd.syntax.exit_status import exit_status_name
+
+    # What lies between has names for init scripts and sendmail's heirs only (EX_USAGE ...).
+    name = exit_status_name(number) if number < 2 or number >= 200 else None
+    return f"{number}/{name}" if name else str(number)

@@ -101,7 +101,14 @@ def cat(session: Session, words: list[str]) -> int:
         paths = [path for path in (seen["FragmentPath"][1], *seen["DropInPaths"][1]) if path]
         if not paths:
             say(f"{unit} has no file: it is made by the daemon itself")
-        found.append({"unit": unit, "files": [{"path": path, "text": _text(path)} for path in paths]})
+        files = []
+        for path in paths:
+            try:
+                files.append({"path": path, "text": _text(path)})
+            except OSError as error:
+                say(f"cannot read {path}: {error.strerror}")
+                status = 1
+        found.append({"unit": unit, "files": files})
     if session.options.json:
         session.json(found)
         return status
@@ -111,9 +118,6 @@ def cat(session: Session, words: list[str]) -> int:
 
 
 def _text(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="backslashreplace") as file:
-            text = file.read()
-    except OSError as error:
-        return f"# cannot read it: {error.strerror}\n"
+    with open(path, encoding="utf-8", errors="backslashreplace") as file:
+        text = file.read()
     return text if text.endswith("\n") or not text else text + "\n"

@@ -90,8 +90,9 @@ class Session:
         """Print a value as JSON: on one line, or indented with --output=json-pretty."""
         import json
 
-        indent = 2 if self.options.output == "json-pretty" else None
-        print(json.dumps(value, indent=indent, ensure_ascii=False, default=_plain))
+        pretty = self.options.output == "json-pretty"
+        indent, separators = (2, (",", ": ")) if pretty else (None, (",", ":"))
+        print(json.dumps(value, indent=indent, separators=separators, ensure_ascii=False, default=_plain))
 
     def refuse(self, intent: str, refused: Refused) -> int:
         """Tell of a request that was not accepted; its exit status."""

@@ -7,7 +7,7 @@ from unitd.ctl.connection import MANAGER_PATH, Refused, unit_path
 from unitd.ctl.failure import cause
 from unitd.ctl.logs import Line, lines_of
 from unitd.ctl.pager import page
-from unitd.ctl.processes import group_tree, name_of
+from unitd.ctl.processes import group_tree, name_of, status_name
 from unitd.ctl.session import Session
 from unitd.ctl.table import dot, state_colour
 from unitd.ctl.terminal import BOLD, RED, YELLOW, cut, paint, printable, say, width
@@ -24,6 +24,7 @@ _SINCE: Final = {
     "activating": "InactiveExitTimestamp",
     "deactivating": "ActiveExitTimestamp",
 }
+_PRESETTABLE: Final = ("enabled", "enabled-runtime", "disabled", "linked", "linked-runtime", "masked")
 _COMMANDS: Final = (
     "ExecCondition",
     "ExecStartPre",
@@ -149,7 +150,7 @@ class View:
         word = paint(load, RED) if load in ("error", "bad-setting", "not-found") else load
         error = self.get("LoadError", ("", ""))[1]
         parts = [self.get("FragmentPath") or self.get("SourcePath"), self.get("UnitFileState")]
-        if self.get("UnitFilePreset"):
+        if self.get("UnitFilePreset") and self.get("UnitFileState") in _PRESETTABLE:
             parts.append(f"preset: {self.get('UnitFilePreset')}")
         if error and load != "loaded":
             parts = [f"Reason: {error}"]
@@ -293,10 +294,7 @@ class View:
 def ending(code: int, number: int) -> str:
     """How a process ended, as systemctl says it: "code=exited, status=1/FAILURE", "code=killed, signal=KILL"."""
     if code == 1:
-        from unitd.syntax.exit_status import exit_status_name
-
-        name = exit_status_name(number)
-        return f"code=exited, status={number}{f'/{name}' if name else ''}"
+        return f"code=exited, status={status_name(number)}"
     from unitd.syntax.signals import signal_name
 
     return f"code={'dumped' if code == 3 else 'killed'}, signal={signal_name(number)}"

@@ -14,7 +14,7 @@ class Cell(NamedTuple):
     colour: str = ""
 
 
-def render(rows: list[list[Cell]], *, full: bool, right: frozenset[int] = frozenset()) -> list[str]:
+def render(rows: list[list[Cell]], *, full: bool) -> list[str]:
     """One line per row. The last column is not padded; what is wider than the terminal is cut, unless `full`."""
     if not rows:
         return []
@@ -25,10 +25,8 @@ def render(rows: list[list[Cell]], *, full: bool, right: frozenset[int] = frozen
         room, parts = columns, []
         for index, cell in enumerate(row):
             text = cut(cell.text, None if room is None else max(room, 1))
-            last = index == len(row) - 1
-            pad = " " * (0 if last and index not in right else widths[index] - len(text))
-            painted = paint(text, cell.colour)
-            parts.append(pad + painted if index in right else painted + pad)
+            pad = "" if index == len(row) - 1 else " " * (widths[index] - len(text))
+            parts.append(paint(text, cell.colour) + pad)
             if room is not None:
                 room -= max(len(text), widths[index]) + len(GAP)
         lines.append(GAP.join(parts).rstrip() if not row[-1].text else GAP.join(parts))

@@ -17,11 +17,12 @@ _LONGEST: Final = 20_000
 
 
 class Node(NamedTuple):
-    """A line of the tree: how deep the unit is, and whether it is the last below the one above it."""
+    """A line of the tree: how deep the unit is, whether it is the last below the one above it, or is above itself."""
 
     unit: str
     depth: int
     last: bool
+    ring: bool = False
 
 
 def list_dependencies(session: Session, words: list[str]) -> int:
@@ -30,7 +31,9 @@ def list_dependencies(session: Session, words: list[str]) -> int:
     found = []
     for unit in session.names(words or ["default.target"]):
         nodes = _walk(session, unit)
-        found.append({"unit": unit, "tree": [{"unit": node.unit, "depth": node.depth} for node in nodes]})
+        found.append(
+            {"unit": unit, "tree": [{"unit": node.unit, "depth": node.depth, "ring": node.ring} for node in nodes]}
+        )
         if not session.options.json:
             lines += ([""] if lines else []) + _drawn(session, nodes)
     if session.options.json:
@@ -41,17 +44,18 @@ def list_dependencies(session: Session, words: list[str]) -> int:
 
 
 def _walk(session: Session, root: str) -> list[Node]:
-    """The tree in the order of printing; a unit that is above itself is shown and not opened."""
+    """The tree in the order of printing; a unit that is above itself is shown as "...", and not opened."""
     known: dict[str, list[str]] = {}
     nodes: list[Node] = []
     path: list[str] = []
     stack = [Node(root, 0, True)]
     while stack:
         node = stack.pop()
-        nodes.append(node)
         del path[node.depth :]
+        ring = node.unit in path
+        nodes.append(node._replace(ring=ring))
         opened = node.depth == 0 or session.options.all or node.unit.endswith(".target")
-        if not opened or node.unit in path or (len(nodes) > _LONGEST and node.unit in known):
+        if ring or not opened or (len(nodes) > _LONGEST and node.unit in known):
             continue
         path.append(node.unit)
         if node.unit not in known:
@@ -70,7 +74,8 @@ def _neighbours(session: Session, unit: str) -> list[str]:
         seen = session.link.properties(unit_path(unit))
     except Refused:
         return []
-    return sorted({name for kind in kinds for name in seen.get(kind, ("as", []))[1]})
+    names = {name for kind in kinds for name in seen.get(kind, ("as", []))[1]}
+    return sorted(names, key=lambda name: (name.endswith(".target"), name.lower(), name))
 
 
 def _drawn(session: Session, nodes: list[Node]) -> list[str]:
@@ -79,12 +84,12 @@ def _drawn(session: Session, nodes: list[Node]) -> list[str]:
     lines, lasts = [], [True]
     for node in nodes:
         if session.options.plain or not node.depth:
-            lines.append("  " * node.depth + node.unit)
+            lines += [] if node.ring else [("  " if node.depth else "") + node.unit]
             continue
         lasts[node.depth :] = [node.last]
         state = states[node.unit]
         state = "inactive" if isinstance(state, Refused) else state
-        sign = paint(dot("loaded", state), state_colour("loaded", state))
+        sign = " " if node.ring else paint(dot("loaded", state), state_colour("loaded", state))
         branches = "".join("  " if last else "│ " for last in lasts[1 : node.depth])
-        lines.append(f"{sign} {branches}{'└─' if node.last else '├─'}{node.unit}")
+        lines.append(f"{sign} {branches}{'└─' if node.last else '├─'}{'...' if node.ring else node.unit}")
     return lines

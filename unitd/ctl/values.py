@@ -44,8 +44,10 @@ _NAMESPACES: Final = {
     0x04000000: "uts",
 }
 """CLONE_NEW... (clone(2)), in systemd's order and words."""
+_PROPAGATION: Final = {1 << 20: "shared", 1 << 19: "slave", 1 << 18: "private"}
+"""MS_SHARED and its kin (mount(2))."""
 _ENDINGS: Final = {1: "exited", 2: "killed", 3: "dumped"}
-_QUOTED: Final = frozenset(" \t\n\"'\\$`|&;()<>*?[]#~=%!{}")
+_QUOTED: Final = frozenset(" \t\n\r\"'\\$`|&;()<>*?[!")
 
 
 def format_property(name: str, kind: str, value: Any) -> list[str] | None:
@@ -56,7 +58,7 @@ def format_property(name: str, kind: str, value: Any) -> list[str] | None:
     if kind in _NUMBERS:
         text = _NUMBERS[kind](name, value)
         return [text] if text else []
-    return None
+    return None if value else []
 
 
 # --- numbers and text ---------------------------------------------------------------------------------
@@ -71,6 +73,10 @@ def _unsigned_long(name: str, value: int) -> str:
         return " ".join(f"cap_{word}" for number, word in enumerate(_CAPABILITIES.split()) if value >> number & 1)
     if name == "RestrictNamespaces":
         return _namespaces(value)
+    if name == "MountFlags":
+        return _PROPAGATION.get(value, "")
+    if name in ("CPUWeight", "StartupCPUWeight") and not value:
+        return "idle"
     if name == "CoredumpFilter":
         return f"0x{value:x}"
     if value == INFINITY:
@@ -101,9 +107,6 @@ def _unsigned(name: str, value: int) -> str:
         return f"{value:04o}"
     if name in ("UID", "GID") and value == NO_ID:
         return "[not set]"
-    if name == "ManagedOOMMemoryPressureLimit":
-        hundredths = value * 10_000 // NO_ID
-        return f"{hundredths // 100}.{hundredths % 100:02d}%" if value else "0"
     return str(value)
 
 
@@ -133,13 +136,17 @@ def quoted(text: str) -> str:
 
 
 def _words(name: str, value: list[str]) -> list[str]:
-    text = " ".join(quoted(word) if "=" not in word or " " in word else printable(word) for word in value)
+    text = " ".join(quoted(word) for word in value)
     return [text] if text else []
 
 
 def _octets(name: str, value: bytes) -> list[str]:
     if name.endswith(("CPUs", "Nodes", "CPUAffinity", "NUMAMask")):
         return _ranges([8 * index + bit for index, octet in enumerate(value) for bit in range(8) if octet >> bit & 1])
+    if name == "StandardInputData":
+        from binascii import b2a_base64
+
+        return [b2a_base64(value, newline=False).decode()] if value else []
     return [value.hex()] if value else []
 
 
@@ -164,13 +171,21 @@ def _two_texts(name: str, value: tuple[str, str]) -> list[str]:
     return [f'{value[0]} "{_line(value[1])}"'] if any(value) else []
 
 
-def _pairs(name: str, value: list[tuple[str, str]]) -> list[str]:
+def _pairs(name: str, value: list[tuple[str, str]]) -> list[str] | None:
     if name in ("Listen", "Paths"):
         return [f"{place} ({kind})" for kind, place in value]
     if name in ("DeviceAllow", "BPFProgram"):
         return [" ".join(row) for row in value]
-    separator = ":" if name == "TemporaryFileSystem" else " "
-    text = " ".join(separator.join(part for part in row if part) for row in value)
+    if name not in ("TemporaryFileSystem", "RootImageOptions"):
+        return None if value else []
+    text = " ".join(":".join(part for part in row if part) for row in value)
+    return [text] if text else []
+
+
+def _addresses(name: str, value: list[tuple[int, bytes, int]]) -> list[str]:
+    from _socket import inet_ntop
+
+    text = " ".join(f"{inet_ntop(family, address)}/{bits}" for family, address, bits in value)
     return [text] if text else []
 
 
@@ -180,7 +195,7 @@ def _files(name: str, value: list[tuple[str, bool]]) -> list[str]:
 
 def _allowed(name: str, value: tuple[bool, list[str]]) -> list[str]:
     allowed, words = value
-    return [("" if allowed else "~") + " ".join(words)] if words or not allowed else []
+    return [("" if allowed else "~") + " ".join(words)] if words or allowed else []
 
 
 def _labelled(name: str, value: tuple[bool, str]) -> list[str]:
@@ -218,7 +233,7 @@ def _weights(name: str, value: list[tuple[str, int]]) -> list[str]:
 
 def _binds(name: str, value: list[tuple[str, str, bool, int]]) -> list[str]:
     rows = (
-        f"{'-' if missing else ''}{source}:{target}{':rbind' if flags else ':norbind'}"
+        f"{'-' if missing else ''}{source}:{target}{':rbind' if flags else ''}"
         for source, target, missing, flags in value
     )
     text = " ".join(rows)
@@ -244,7 +259,8 @@ def _elapse(name: str, when: int) -> str:
 
 
 def _fields(name: str, value: list[bytes]) -> list[str]:
-    return [printable(field.decode("utf-8", "replace")) for field in value]
+    text = " ".join(printable(field.decode("utf-8", "replace")) for field in value)
+    return [text] if text else []
 
 
 def _conditions(name: str, value: list[tuple[str, bool, bool, str, int]]) -> list[str]:
@@ -256,13 +272,14 @@ def _conditions(name: str, value: list[tuple[str, bool, bool, str, int]]) -> lis
     ]
 
 
-_BY_TYPE: Final[dict[str, Callable[[str, Any], list[str]]]] = {
+_BY_TYPE: Final[dict[str, Callable[[str, Any], list[str] | None]]] = {
     "as": _words,
     "ay": _octets,
     "(uo)": _job,
     "(so)": _two_texts,
     "(ss)": _two_texts,
     "a(ss)": _pairs,
+    "a(iayu)": _addresses,
     "a(sb)": _files,
     "(bas)": _allowed,
     "(bs)": _labelled,
