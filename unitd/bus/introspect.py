@@ -19,7 +19,7 @@ _DOC = "org.gtk.GDBus.DocString"
 
 def node(dialect: Dialect, interfaces: Iterable[Interface], children: Iterable[str]) -> str:
     """The XML of an object with these interfaces and child nodes."""
-    body = [_interface(each, dialect, False) for each in interfaces]
+    body = [_written(each, dialect) for each in interfaces]
     body += [f"  <node name={quoteattr(child)}/>\n" for child in children]
     return f"{HEAD}<node>\n{''.join(body)}</node>\n"
 
@@ -27,6 +27,17 @@ def node(dialect: Dialect, interfaces: Iterable[Interface], children: Iterable[s
 def contract(dialect: Dialect, interface: Interface) -> str:
     """The XML of one interface, with prose."""
     return f"{HEAD}<node>\n{_interface(interface, dialect, True)}</node>\n"
+
+
+_WRITTEN: dict[tuple[str, str], str] = {}
+"""Interfaces never change, and are long."""
+
+
+def _written(interface: Interface, dialect: Dialect) -> str:
+    key = (dialect.prefix, interface.name)
+    if key not in _WRITTEN:
+        _WRITTEN[key] = _interface(interface, dialect, False)
+    return _WRITTEN[key]
 
 
 def _interface(interface: Interface, dialect: Dialect, prose: bool) -> str:

@@ -1,6 +1,6 @@
 """Values -> D-Bus bytes, little-endian (D-Bus specification, "Marshaling").
 
-A struct is a tuple, an array a sequence (`ay`: bytes), a dict a mapping or a sequence of pairs, a variant the tuple
+A struct is a tuple, an array a sequence (`ay`: bytes), a dict a mapping, a variant the tuple
 (signature, value). Text that D-Bus cannot carry (NUL, what is not UTF-8) is sent with U+FFFD in its place.
 """
 
@@ -57,7 +57,7 @@ def writer(type: str) -> Writer:
     if kind == "v":
         return _write_variant
     if kind == "a":
-        return _write_bytes if type == "ay" else _array(type[1:])
+        return _BY_TYPE.get(type) or _array(type[1:])
     return _struct(fields(type))
 
 
@@ -84,10 +84,10 @@ def _raw(text: str) -> bytes:
 
 def _write_text(out: bytearray, value: str) -> None:
     raw = _raw(value)
-    out += PADDING[-len(out) & 3]
-    out += _LENGTH.pack(len(raw))
-    out += raw
-    out += b"\0"
+    padding = -len(out) & 3
+    if padding:
+        out += PADDING[padding]
+    out += _LENGTH.pack(len(raw)) + raw + b"\0"
 
 
 def _write_signature(out: bytearray, value: str) -> None:
@@ -136,3 +136,27 @@ def _struct(types: tuple[str, ...]) -> Writer:
             write_field(out, item)
 
     return write
+
+
+@lru_cache(4096)
+def _entry(key: str, type: str) -> tuple[bytes, Writer]:
+    """All that precedes the value in an entry of a{sv}, which begins on an 8-byte boundary; and the value's writer."""
+    raw = _raw(key)
+    return _LENGTH.pack(len(raw)) + raw + b"\0" + bytes((len(type),)) + type.encode("ascii") + b"\0", writer(type)
+
+
+def _write_properties(out: bytearray, value: Mapping[str, tuple[str, Any]]) -> None:
+    """a{sv}: most of what is ever sent, and the same keys again and again."""
+    out += PADDING[-len(out) & 3]
+    place = len(out)
+    out += b"\0\0\0\0"
+    out += PADDING[-len(out) & 7]
+    start = len(out)
+    for key, (type, inner) in value.items():
+        before, write_value = _entry(key, type)
+        out += PADDING[-len(out) & 7] + before
+        write_value(out, inner)
+    _LENGTH.pack_into(out, place, len(out) - start)
+
+
+_BY_TYPE: Final[dict[str, Writer]] = {"ay": _write_bytes, "a{sv}": _write_properties}

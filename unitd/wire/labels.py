@@ -5,6 +5,7 @@ the empty name is `_` (sd_bus_path_encode(3)).
 """
 
 import re
+from functools import lru_cache
 from typing import Final
 
 _DIGITS: Final = frozenset(b"0123456789")
@@ -13,6 +14,7 @@ _LABELS: Final = tuple(chr(byte) if byte in _KEPT else f"_{byte:02x}" for byte i
 _ESCAPED = re.compile(rb"_([0-9a-fA-F]{2})")
 
 
+@lru_cache(8192)
 def escape(name: str) -> str:
     """The label of a name; escape("a@1.service") == "a_401_2eservice"."""
     raw = name.encode("utf-8", "surrogateescape")
