@@ -96,12 +96,12 @@ async def client(path: str) -> Client:
     return found
 
 
-async def run(*words: str) -> tuple[int, str]:
+async def run(*words: str, user: int | None = None) -> tuple[int, str]:
     """Exit status and output of an installed program; skips the test when it is not."""
     if shutil.which(words[0]) is None:
         pytest.skip(f"{words[0]} is not installed")
     process = await asyncio.create_subprocess_exec(
-        *words, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+        *words, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, user=user
     )
     async with asyncio.timeout(PATIENCE_S):
         output, _ = await process.communicate()

@@ -3,14 +3,18 @@
 import asyncio
 import os
 import stat
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.bus.clients import MANAGER, PROPERTIES, Failed, client, connect, run
-from tests.bus.fakes import Daemon
-from unitd.bus import Bus
-from unitd.model import effects
+from tests.bus.fakes import Daemon, Progress
+from unitd.bus import bus
+from unitd.model import effects, events
 from unitd.wire import message
+from unitd.wire.dialects import SYSTEMD1
 from unitd.wire.message import Message, Type
 
 UNIT = "/org/pyzinit/unit/a_2eservice"
@@ -234,5 +238,45 @@ async def test_dbus_send(daemon: Daemon, way: str) -> None:
     assert f'object path "{UNIT}"' in text
 
 
-def test_the_facade_is_what_the_runtime_imports() -> None:
-    assert Bus.__module__ == "unitd.bus.bus"
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that every user can look into, unlike tmp_path."""
+    with tempfile.TemporaryDirectory(prefix="unitd-test-") as folder:
+        os.chmod(folder, 0o755)
+        yield Path(folder)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can be somebody else")
+async def test_another_user_may_look_but_not_touch(daemon: Daemon, open_folder: Path) -> None:
+    path = f"{open_folder}/private"
+    daemon.bus.listen(path)
+    call = ("busctl", f"--address=unix:path={path}", "call", "org.pyzinit.Manager", MANAGER, "org.pyzinit.Manager")
+    assert (await run(*call, "GetUnit", "s", "a.service", user=65534)) == (0, f'o "{UNIT}"\n')
+    status, text = await run(*call, "StartUnit", "ss", "a.service", "replace", user=65534)
+    assert status == 1
+    assert "Access denied" in text
+    assert not [event for event in daemon.events if isinstance(event, events.JobAsked)]
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can be somebody else")
+async def test_a_socket_for_root_only(daemon: Daemon, open_folder: Path) -> None:
+    path = f"{open_folder}/systemd"
+    daemon.bus.listen(path, SYSTEMD1, root_only=True)
+    name = SYSTEMD1.bus_name
+    call = ("busctl", f"--address=unix:path={path}", "call", name, SYSTEMD1.object, f"{name}.Manager")
+    wanted = (0, f'o "{SYSTEMD1.unit_path("a.service")}"\n')
+    assert (await run(*call, "GetUnit", "s", "a.service")) == wanted
+    assert (await run(*call, "GetUnit", "s", "a.service", user=65534))[0] == 1
+
+
+async def test_progress_is_told_while_time_passes(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bus, "_PROGRESS_EVERY_S", 0.001)
+    found = await client(daemon.path)
+    await found.call("GetUnit", "s", "a.service")
+    daemon.view.leaving = (Progress("a.service", "stop-sigterm", 9_000_000, "SIGKILL"),)
+    daemon.bus.tell(effects.UnitChanged("a.service"))
+    daemon.bus.flush()
+    for _ in range(3):
+        assert (await found.signals("ShutdownProgress"))[-1].body[0]["unit"] == ("s", "a.service")
+    daemon.view.leaving = ()
+    await found.close()
