@@ -9,7 +9,7 @@ from unitd.host.unit_dirs import UnitDirs
 from unitd.model import settings
 from unitd.model.dependencies import Dep
 from unitd.model.exec_parsing import CAPABILITIES
-from unitd.model.states import Load
+from unitd.model.states import SECOND, Load
 from unitd.model.unit import Origin, Unit
 from unitd.syntax import unit_name
 from unitd.syntax.values import format_span, signal_name
@@ -50,7 +50,7 @@ def answer(unit: Unit, name: str, source: UnitDirs, root: str) -> object:
         "DropInPath": lambda: [path.removeprefix(root) for path in unit.dropins],
         "Instance": lambda: unit_name.instance(unit.name),
         "RequiresMountsFor": lambda: _mounts(unit),
-        "Description": lambda: settings.value(unit, "Description") or _described(unit),
+        "Description": lambda: settings.value(unit, "Description") or unit.name,
     }
     if name in facts:
         return facts[name]()
@@ -59,10 +59,6 @@ def answer(unit: Unit, name: str, source: UnitDirs, root: str) -> object:
     if unit.load is not Load.LOADED:
         return None
     return _setting(unit, name)
-
-
-def _described(unit: Unit) -> str:
-    return str(unit.settings["Where"]) if unit.type in ("mount", "automount") else unit.name
 
 
 def _mounts(unit: Unit) -> dict[str, list[str]]:
@@ -130,8 +126,10 @@ def _form(unit: Unit, name: str, value: Any) -> object:
         return "yes" if value else "no"
     if name.endswith("Paths"):
         return " ".join(value)
-    if name.endswith("Sec") or name == "CPUQuota":
+    if name == "CPUQuota":
         return format_span(value)
+    if name.endswith("Sec"):
+        return format_span(value, SECOND)
     if isinstance(value, tuple):
         return list(value)
     if value is None or value == "":

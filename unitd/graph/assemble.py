@@ -36,7 +36,8 @@ def load(name: str, files: UnitFiles, facts: HostFacts, config: Config) -> Unit:
         return Unit(name, load=Load.ERROR, problems=(problem,))
     found = find(name, files)
     kind = found.name[found.name.rindex(".") + 1 :]
-    if found.fragment is None and kind not in _WITHOUT_FILE and found.name not in builtin.NAMES:
+    without_file = kind in _WITHOUT_FILE or found.name in builtin.NAMES
+    if (found.fragment is None or kind == "scope") and not without_file:
         return Unit(name, load=Load.NOT_FOUND)
     if found.fragment is not None and found.fragment.target == MASK:
         return Unit(found.name, found.aliases, Load.MASKED, found.fragment.path)
@@ -223,6 +224,10 @@ def _complete_service(draft: Draft, config: Config) -> None:
         settings["Type"] == "notify" or draft.get("WatchdogSec") or draft.get("FileDescriptorStoreMax")
     ):
         settings["NotifyAccess"] = "main"
+    if "OOMPolicy" not in settings and draft.get("Delegate") != "no":
+        settings["OOMPolicy"] = "continue"
+    if settings.get("CPUSchedulingPolicy") in ("fifo", "rr") and not draft.get("CPUSchedulingPriority"):
+        settings["CPUSchedulingPriority"] = 1
 
 
 def _judge_support(draft: Draft, config: Config) -> None:

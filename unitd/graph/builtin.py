@@ -19,7 +19,9 @@ _DESCRIPTIONS: Final = {
 
 
 def complete(draft: Draft) -> None:
-    """What is known of these units, where no file says otherwise."""
+    """What is known of these units, and of slices by their names, where no file says otherwise."""
+    if draft.type == "slice" and draft.name not in NAMES:
+        draft.settings.setdefault("Description", f"Slice /{draft.name.removesuffix('.slice').replace('-', '/')}")
     if draft.name not in NAMES:
         return
     draft.settings.setdefault("Description", _DESCRIPTIONS[draft.name])

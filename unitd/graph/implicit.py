@@ -10,7 +10,7 @@ from typing import Final
 
 from unitd.graph.draft import Draft
 from unitd.graph.files import MASK, UnitFiles
-from unitd.graph.mounting import add_automount, add_mount, add_swap
+from unitd.graph.mounting import add_automount, add_mount, add_swap, is_always_there
 from unitd.model.dependencies import Dep
 from unitd.model.settings import CGROUP_TYPES
 from unitd.model.unit import Origin
@@ -67,7 +67,7 @@ def default_slice(draft: Draft) -> str:
     above = "app" if draft.user else "system"
     if instance:
         return f"{above}-{unit_name.escape(unit_name.prefix(draft.name))}.slice"
-    if draft.name == "init.scope" or (draft.user and draft.type in ("mount", "swap")):
+    if draft.name == "init.scope" or (draft.type in ("mount", "swap") and (draft.user or is_always_there(draft))):
         return ROOT_SLICE
     return f"{above}.slice"
 
@@ -87,8 +87,8 @@ def _add_mounts(draft: Draft, files: UnitFiles) -> None:
             if name == ROOT_MOUNT and entry is None:
                 draft.depend(Dep.AFTER, name, origin)
             elif entry is not None and entry.target != MASK:
-                draft.depend(Dep.AFTER, name, origin)
-                draft.depend(Dep.REQUIRES, name, origin)
+                draft.depend(Dep.AFTER, name, Origin.FILE)
+                draft.depend(Dep.REQUIRES, name, Origin.FILE)
     draft.settings["RequiresMountsFor"] = tuple(draft.mounts)
 
 

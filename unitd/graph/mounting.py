@@ -50,16 +50,27 @@ def add_mount(draft: Draft) -> None:
     if what.startswith("/") and (bind or "loop" in options or not network):
         draft.mount(what, Origin.FILE)
     if what.startswith("/dev/") and what != "/dev/root" and not bind and where != "/":
-        _device(draft, what, Dep.BINDS_TO if "x-systemd.device-bound" in options else Dep.REQUIRES)
-    if draft.get("DefaultDependencies") and where not in _ALWAYS_THERE and not where.startswith(_VIRTUAL):
+        bound = "x-systemd.device-bound" in options
+        _device(draft, what, Dep.BINDS_TO if bound else Dep.REQUIRES, Origin.MOUNT_FILE)
+        if not bound:
+            device = unit_name.from_path(what, ".device")
+            draft.depend(Dep.STOP_PROPAGATED_FROM, device, Origin.MOUNT_FILE)
+    draft.settings.setdefault("Description", where)
+    if draft.get("DefaultDependencies") and not is_always_there(draft):
         _order_mount(draft, network, "nofail" in options)
 
 
-def _device(draft: Draft, what: str, kind: Dep) -> None:
+def is_always_there(draft: Draft) -> bool:
+    """A mount that the system stands on, or that the kernel makes: it stays until the end."""
+    where = draft.settings.get("Where", "")
+    return where in _ALWAYS_THERE or where.startswith(_VIRTUAL)
+
+
+def _device(draft: Draft, what: str, kind: Dep, origin: Origin) -> None:
     device = unit_name.from_path(what, ".device")
-    draft.depend(kind, device, Origin.MOUNT_FILE)
-    draft.depend(Dep.AFTER, device, Origin.MOUNT_FILE)
-    draft.depend(Dep.AFTER, unit_name.from_path_instance("blockdev", what, ".target"), Origin.MOUNT_FILE)
+    draft.depend(kind, device, origin)
+    draft.depend(Dep.AFTER, device, origin)
+    draft.depend(Dep.AFTER, unit_name.from_path_instance("blockdev", what, ".target"), origin)
 
 
 def _order_mount(draft: Draft, network: bool, optional: bool) -> None:
@@ -100,12 +111,16 @@ def add_automount(draft: Draft) -> None:
 
 def add_swap(draft: Draft) -> None:
     """What= is a device or a file."""
-    what = draft.get("What")
+    what = draft.get("What") or _path_of(draft.name)
+    draft.settings["What"] = what
+    draft.settings.setdefault("Description", what)
     options = frozenset(draft.get("Options").split(","))
     if what.startswith("/dev/"):
-        _device(draft, what, Dep.BINDS_TO)
-    elif what.startswith("/"):
-        draft.mount(what, Origin.FILE)
+        _device(draft, what, Dep.REQUIRES, Origin.FILE)
+    else:
+        draft.depend(Dep.AFTER, "systemd-remount-fs.service", Origin.FILE)
+    if what.startswith("/"):
+        draft.mount(what, Origin.IMPLICIT)
     if draft.get("DefaultDependencies"):
         if "nofail" not in options:
             draft.depend(Dep.BEFORE, "swap.target", Origin.DEFAULT)

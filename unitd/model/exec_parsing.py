@@ -6,6 +6,7 @@ systemd.exec(5), checked against systemd 252.
 import base64
 import binascii
 import re
+from collections.abc import Callable
 from typing import Final
 
 from unitd.model.parsing import checked_path, expanded, path, relative_path, split
@@ -203,6 +204,26 @@ def assignments(text: str, context: Context) -> tuple[str, ...]:
     """NAME=VALUE words, specifiers expanded; what is no assignment is left out."""
     kept, refusals = environment.parse_assignments(text, context.expand)
     context.notes.extend(refusals)
+    return tuple(kept)
+
+
+def variable_names(text: str, context: Context) -> tuple[str, ...]:
+    return _variables(text, context, environment.valid_name)
+
+
+def variables_or_names(text: str, context: Context) -> tuple[str, ...]:
+    """NAME or NAME=VALUE words."""
+    return _variables(text, context, lambda word: environment.valid_name(word) or environment.valid_assignment(word))
+
+
+def _variables(text: str, context: Context, valid: Callable[[str], bool]) -> tuple[str, ...]:
+    kept = []
+    for word in split(text):
+        name = context.expand(word)
+        if valid(name):
+            kept.append(name)
+        else:
+            context.note(f"{name!r} is not the name of a variable")
     return tuple(kept)
 
 

@@ -26,7 +26,7 @@ from unitd.syntax.values import (
 )
 
 _URL_SCHEMES: Final = ("http://", "https://", "file:/", "info:", "man:")
-_BUS_NAME = re.compile(r"[A-Za-z_-][A-Za-z0-9_-]*(\.[A-Za-z_-][A-Za-z0-9_-]*)+")
+_BUS_NAME = re.compile(r"(?::[A-Za-z0-9_-]+|[A-Za-z_-][A-Za-z0-9_-]*)(?:\.[A-Za-z0-9_-]+)+")
 
 
 def verbatim(text: str, context: Context) -> str:
@@ -193,13 +193,6 @@ def triggered_unit(text: str, context: Context) -> str:
     return str(name)
 
 
-def slice_name(text: str, context: Context) -> str:
-    name = unit_of("slice")(text, context)
-    if not unit_name.slice_valid(name):
-        raise Bad(f"{name!r} is not a slice")
-    return str(name)
-
-
 def checked_path(path: str) -> str:
     """An absolute path without "." and repeated slashes; raises Bad for "..", control characters and relative paths."""
     if not path.startswith("/"):
@@ -351,7 +344,7 @@ def _refuse_relative(parameter: str) -> str:
 def bus_name(text: str, context: Context) -> str:
     name = expanded(text, context)
     if not _BUS_NAME.fullmatch(name) or len(name) > 255:
-        raise Bad(f"{name!r} is not a well-known bus name")
+        raise Bad(f"{name!r} is not a bus name")
     return name
 
 

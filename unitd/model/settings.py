@@ -5,6 +5,7 @@ setting by its canonical name, for defaults. A new plain directive is one row in
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from unitd.model.rows import execution, others, resources, service, socket, unit, unitd
@@ -44,6 +45,7 @@ _OWN: Final[Mapping[str, tuple[Setting, ...]]] = {
     "swap": others.SWAP,
     "scope": others.SCOPE,
 }
+_KEPT_ON_ISOLATE: Final = ("device", "mount", "automount", "swap", "slice", "scope")
 _GATHERED: Final = unit.GATHERED | socket.GATHERED | others.GATHERED
 
 IGNORED: Final = execution.IGNORED | service.IGNORED
@@ -94,6 +96,8 @@ def _settings(type: str) -> dict[str, Setting]:
     for row in _rows(type):
         if not row.key and row.dep is None and not row.expands:
             found.setdefault(row.name, row)
+    if type in _KEPT_ON_ISOLATE:
+        found["IgnoreOnIsolate"] = replace(found["IgnoreOnIsolate"], default=True)
     return found
 
 

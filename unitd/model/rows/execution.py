@@ -72,7 +72,7 @@ def _identity(made: Rows) -> tuple[Setting, ...]:
         made.list("SecureBits", parsing.word_list, "", "Secure bits of the kernel.", **lie()),
         made.word(
             "KeyringMode",
-            "private",
+            "private" if made.section == "Service" else "shared",
             parsing.one_of("inherit", "private", "shared"),
             "The session keyring.",
             **lie(("inherit",)),
@@ -152,8 +152,10 @@ def _environment(made: Rows) -> tuple[Setting, ...]:
             "Files of variables, as (path, may be missing).",
             prop=("EnvironmentFiles", "a(sb)"),
         ),
-        made.list("PassEnvironment", parsing.word_list, "as", "Variables taken over from the daemon."),
-        made.list("UnsetEnvironment", parsing.word_list, "as", "Variables, or NAME=VALUE, taken out at the end."),
+        made.list("PassEnvironment", exec_parsing.variable_names, "as", "Variables taken over from the daemon."),
+        made.list(
+            "UnsetEnvironment", exec_parsing.variables_or_names, "as", "Variables, or NAME=VALUE, taken out at the end."
+        ),
         made.text(
             "WorkingDirectory",
             "Where it starts: a path or ~, with a leading - when it may be missing.",

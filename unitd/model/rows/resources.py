@@ -14,7 +14,7 @@ def rows(section: str) -> tuple[Setting, ...]:
     """All of systemd.resource-control(5) for one section."""
     made = Rows(section)
     return (
-        made.text("Slice", "The slice that holds the unit's cgroup.", parsing.slice_name),
+        made.text("Slice", "The slice that holds the unit's cgroup.", parsing.unit_of("slice")),
         made.row("Delegate", parsing.flag_or_words, "no", "", "The unit runs its own cgroups below its own.", **LOSS),
         *_accounting(made),
         *_processor(made),
