@@ -29,10 +29,11 @@ def follow(core: Core, change: Change) -> None:
             queueing.enqueue(core, ask.unit, ask.type, ask.mode, Caller(what=f"{record.name} is {new}"))
     if isinstance(record.state, Service):
         _tell_sockets(core, record, new)
-    if new.is_down and not old.is_down:
-        _ended(core, record, old, new, again=change.again)
+    if new.is_down and (not old.is_down or new is Active.FAILED) and not change.again:
+        _ended(core, record, new)
     if core.ending is None:
-        _keep_up(core, record, new)
+        if not change.again:
+            _keep_up(core, record, new)
         if new.is_down or new.is_up:
             _unneeded(core, record, new)
 
@@ -50,20 +51,21 @@ def _progress(core: Core, change: Change) -> None:
             queueing.finish(core, job, result)
 
 
-def _ended(core: Core, record: Record, old: Active, new: Active, *, again: bool) -> None:
-    """A unit came to its end."""
-    if again or core.ending is not None:
+def _ended(core: Core, record: Record, new: Active) -> None:
+    """A unit came to its end, and does not start again by itself."""
+    if core.ending is not None:
         return
     if new is Active.FAILED:
         on_failure(core, record.name)
+        limited = isinstance(record.state, Service | Socket) and record.state.result is Result.START_LIMIT
+        if limited:
+            _act(core, record, "StartLimitAction")
         _act(core, record, "FailureAction")
-    elif old in (Active.ACTIVE, Active.DEACTIVATING, Active.RELOADING):
-        state = record.state
-        if isinstance(state, Service) and state.result is Result.SUCCESS and record.times.active_enter:
-            for other in core.units.related(record.name, Atom.ON_SUCCESS):
-                mode = JobMode(settings.value(record.unit, "OnSuccessJobMode"))
-                queueing.enqueue(core, other, JobType.START, mode, Caller(what=f"OnSuccess= of {record.name}"))
-            _act(core, record, "SuccessAction")
+    elif not isinstance(record.state, Service) or record.state.result is Result.SUCCESS:
+        for other in core.units.related(record.name, Atom.ON_SUCCESS):
+            mode = JobMode(settings.value(record.unit, "OnSuccessJobMode"))
+            queueing.enqueue(core, other, JobType.START, mode, Caller(what=f"OnSuccess= of {record.name}"))
+        _act(core, record, "SuccessAction")
 
 
 def on_failure(core: Core, name: str) -> None:
@@ -83,14 +85,18 @@ _ACTIONS = {
 }
 
 
+_STATUSES = ("SuccessAction", "FailureAction")
+"""Actions that may have an exit status of their own."""
+
+
 def _act(core: Core, record: Record, setting: str) -> None:
-    """SuccessAction= and FailureAction=."""
+    """SuccessAction=, FailureAction= and StartLimitAction=."""
     action: str = settings.value(record.unit, setting)
     leaving = _ACTIONS.get(action.removesuffix("-immediate").removesuffix("-force"))
     if leaving is None:
         return
-    code: int | None = settings.value(record.unit, f"{setting}ExitStatus")
-    if code is None:
+    code: int = settings.value(record.unit, f"{setting}ExitStatus") if setting in _STATUSES else -1
+    if code < 0:
         state = record.state
         exit = state.last_main.exit if isinstance(state, Service) else None
         code = exit.status if exit is not None and leaving is Leaving.EXIT else 0

@@ -12,7 +12,7 @@ from typing import Any
 from unitd.engine.record import Record
 from unitd.engine.units import Units, slice_path
 from unitd.machines import service, simple, sockets, stopping
-from unitd.machines.phases import Dead, Rung, Service
+from unitd.machines.phases import AutoRestart, Dead, Rung, Service
 from unitd.machines.simple import Simple
 from unitd.machines.sockets import ServiceDown, ServiceUp, Socket
 from unitd.machines.step import Ask, Order, Step
@@ -42,7 +42,7 @@ class Ending:
 
 @dataclass(slots=True)
 class Change:
-    """A unit's state before and after; `again`: it will start again by itself."""
+    """A unit's state before and after; `again`: an end after which it will start again, or that was told already."""
 
     record: Record
     old: Active
@@ -114,7 +114,8 @@ class Core:
         self._note_deadline(record)
         if after.state != before:
             self.emit(UnitChanged(record.name))
-            self._moved(record, old)
+            resumed = isinstance(before, Service) and isinstance(before.phase, AutoRestart)
+            self._moved(record, old, told=resumed and record.active.is_down)
 
     def _stepped(self, record: Record, event: Any) -> Step[Any] | None:
         match record.state:
@@ -176,8 +177,11 @@ class Core:
 
     # --- changes of state ------------------------------------------------------------------------------
 
-    def _moved(self, record: Record, old: Active) -> None:
-        """Queue what a change of state means; a service that will restart passes through its end first."""
+    def _moved(self, record: Record, old: Active, *, told: bool) -> None:
+        """Queue what a change of state means; a service that will restart passes through its end first.
+
+        `told`: its end is not news, because it was waiting for its restart.
+        """
         new = record.active
         if record.sub == "auto-restart" and not old.is_down:
             state = record.state
@@ -188,7 +192,7 @@ class Core:
             old = rest
         if new is not old:
             self._stamp(record, old, new)
-            self.changes.append(Change(record, old, new))
+            self.changes.append(Change(record, old, new, again=told))
 
     def _stamp(self, record: Record, old: Active, new: Active) -> None:
         times, now = record.times, self.now

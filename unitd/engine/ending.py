@@ -38,7 +38,11 @@ def begin(core: Core, asked: ShutdownAsked) -> None:
         return
     bounds = budget.bounds(core.now, core.config.shutdown_timeout)
     records = [record for record in core.units.records.values() if _is_to_stop(record)]
-    found = waves.waves((r.name for r in records), lambda name: core.units.related(name, Atom.BEFORE))
+    found = waves.waves(
+        (r.name for r in records),
+        lambda name: core.units.related(name, Atom.BEFORE),
+        lambda name: isinstance(core.units.records[name].state, Service),
+    )
     core.ending = Ending(asked.leaving, asked.code, core.now, bounds.waves_end, bounds.end, found.depth)
     who = asked.by.what + (f" (uid {asked.by.uid}, pid {asked.by.pid})" if asked.by.pid else "")
     plural = "" if len(records) == 1 else "s"

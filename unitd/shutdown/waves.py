@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Waves:
-    """`depth`: how many waves there are from a unit's own to the last one, its own included.
+    """`depth`: how many units that need time stop one after another at most, from a unit on, itself included.
 
     `broken`: units whose order is not kept, because they are in a cycle, with the cycle's path.
     """
@@ -19,8 +19,13 @@ class Waves:
     broken: Mapping[str, tuple[str, ...]]
 
 
-def waves(units: Iterable[str], later: Callable[[str], Sequence[str]]) -> Waves:
-    """The waves of `units`; `later(u)` are the units that are ordered after u, and therefore stop before it."""
+def waves(
+    units: Iterable[str], later: Callable[[str], Sequence[str]], needs_time: Callable[[str], bool] = bool
+) -> Waves:
+    """The waves of `units`; `later(u)` are the units that are ordered after u, and therefore stop before it.
+
+    `needs_time(u)`: u has processes to end; a target or a slice has none.
+    """
     names = sorted(units)
     known = set(names)
     waits_for = {name: {other for other in later(name) if other in known and other != name} for name in names}
@@ -40,7 +45,7 @@ def waves(units: Iterable[str], later: Callable[[str], Sequence[str]]) -> Waves:
             left.discard(path[0])
         result.append(tuple(current))
         current = _freed(current, waits_for, holds_up, left)
-    return Waves(tuple(result), _depths(result, holds_up), broken)
+    return Waves(tuple(result), _depths(result, holds_up, needs_time), broken)
 
 
 def _freed(
@@ -72,9 +77,11 @@ def _cycle(start: str, waits_for: Mapping[str, set[str]], left: set[str]) -> tup
         path.append(following)
 
 
-def _depths(result: Sequence[tuple[str, ...]], holds_up: Mapping[str, list[str]]) -> dict[str, int]:
+def _depths(
+    result: Sequence[tuple[str, ...]], holds_up: Mapping[str, list[str]], needs_time: Callable[[str], bool]
+) -> dict[str, int]:
     depth: dict[str, int] = {}
     for wave in reversed(result):
         for name in wave:
-            depth[name] = 1 + max((depth.get(other, 0) for other in holds_up[name]), default=0)
+            depth[name] = needs_time(name) + max((depth.get(other, 0) for other in holds_up[name]), default=0)
     return depth
