@@ -72,7 +72,7 @@ class Changes:
                 self._units[effect.unit] = None
             case effects.UnitNew() | effects.Reloading(active=True):
                 self._first.append(effect)
-            case effects.UnitGone() | effects.Reloading() | effects.StartupFinished():
+            case effects.UnitGone() | effects.Reloading() | effects.StartupFinished() | effects.Leave():
                 self._last.append(effect)
             case _:
                 return
@@ -174,8 +174,22 @@ def _signal(effect: effects.Effect, dialect: Dialect) -> Message:
             return _of_daemon(dialect, "Reloading", "b", (active,))
         case effects.StartupFinished(userspace):
             return _of_daemon(dialect, "StartupFinished", "tttttt", (0, 0, 0, 0, userspace, userspace))
+        case effects.Leave():
+            return _of_daemon(dialect, "ShutdownProgress", "a{sv}", (_last_report(effect),))
         case _:
             raise ValueError(f"cannot make a signal of {effect}")
+
+
+def _last_report(leave: effects.Leave) -> dict[str, tuple[str, Any]]:
+    """The ShutdownProgress of no unit that ends a shutdown: nothing is left, or who is."""
+    split = [line.partition(" ") for line in leave.survivors]
+    return {
+        "unit": ("s", ""),
+        "phase": ("s", "survivors" if leave.survivors else "done"),
+        "pids": ("a(us)", [(int(pid), words) for pid, _, words in split]),
+        "left_us": ("t", 0),
+        "next": ("s", leave.leaving.value),
+    }
 
 
 def _of_daemon(dialect: Dialect, member: str, signature: str, body: tuple[Any, ...]) -> Message:
