@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import random
 import stat
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -119,6 +120,23 @@ async def test_a_long_line_is_cut_between_characters(house: House) -> None:
     assert max(len(piece.encode()) for piece in got) <= LINE_LIMIT
     assert len(got) == 3
     os.close(writer)
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_lines_do_not_depend_on_how_they_are_written(house: House, seed: int) -> None:
+    chance = random.Random(seed)
+    words = ("a", "\n", "\n\n", "b" * 900, "\u00e9" * 900, "\U0001f600" * 200)
+    text = "".join(chance.choice(words) for _ in range(500))
+    printed, at, seen = text.encode(), 0, 0
+    writer = house.writer("a.service")
+    while at < len(printed):
+        at += os.write(writer, printed[at : at + chance.choice((1, 7, 500, 9000))])
+        if chance.random() < 0.2 or at - seen > 32 * 1024:
+            house.logs.tail("a.service", 1)
+            seen = at
+    os.close(writer)
+    house.logs.close_fifo("a.service")
+    assert "\n".join(texts(house.logs.tail("a.service", 0))) == text.removesuffix("\n")
 
 
 async def test_what_was_printed_before_the_end_is_not_lost(house: House) -> None:

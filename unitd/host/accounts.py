@@ -48,14 +48,6 @@ def group_name(number: int) -> str:
     return ""
 
 
-def members(group: int) -> frozenset[str]:
-    """Names that /etc/group lists as members of the group with this number."""
-    for fields in _rows("/etc/group", 4):
-        if fields[2] == str(group):
-            return frozenset(filter(None, fields[3].split(",")))
-    return frozenset()
-
-
 def _number(text: str) -> bool:
     """Whether it is a number that may stand for an account: decimal, no leading zero, in range."""
     return (

@@ -32,11 +32,6 @@ class DirectoryWatch:
         self._missing = ""
         self._arm()
 
-    @property
-    def is_there(self) -> bool:
-        """Whether the directory itself is watched."""
-        return not self._missing
-
     def close(self) -> None:
         """Watch no more."""
         self._inotify.remove(self._number)

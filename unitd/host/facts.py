@@ -6,7 +6,6 @@ Sources: machine-id(5), hostname(5), os-release(5), machine-info(5), file-hierar
 import os
 import shlex
 from enum import StrEnum
-from functools import cache
 from typing import Final
 
 from unitd.host import accounts, virtualization
@@ -113,16 +112,6 @@ def kernel_words() -> list[str]:
     if virtualization.container():
         return [word for word in text("/proc/1/cmdline").split("\0") if word]
     return _words(text("/proc/cmdline"))
-
-
-@cache
-def cgroup2_mount() -> str:
-    """Where cgroup2 is mounted, "" when it is not."""
-    for line in text("/proc/self/mountinfo").splitlines():
-        fields, _, source = line.partition(" - ")
-        if source.startswith("cgroup2 "):
-            return fields.split()[4]
-    return ""
 
 
 def _account() -> accounts.User:

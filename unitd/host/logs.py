@@ -140,8 +140,9 @@ class Logs:
         self._loop.remove_reader(stream.fd)
         os.close(stream.fd)
         stream.fd, stream.ending = reading, True
-        self._watch(stream)
         self._drain(stream)
+        if unit in self._streams:
+            self._watch(stream)
 
     def forget(self, unit: str) -> None:
         """Delete all that the unit printed."""

@@ -6,7 +6,9 @@ import re
 from collections.abc import Callable
 from typing import Final
 
+from unitd.engine.units import slice_path
 from unitd.host import facts, versions, virtualization
+from unitd.host.cgroups import cgroup2_mount
 from unitd.host.virtualization import text
 from unitd.syntax import words
 from unitd.syntax.errors import Bad
@@ -146,7 +148,8 @@ def pressure(kind: str, share: str) -> Callable[[str], bool | None]:
             return None
         file = f"/proc/pressure/{kind}"
         if found[1]:
-            file = f"{facts.cgroup2_mount() or '/nonexistent'}/{found[1]}/{kind}.pressure"
+            mount = cgroup2_mount()
+            file = f"{mount[0]}/{slice_path(found[1])}/{kind}.pressure" if mount else ""
         now = re.search(rf"^{share} .*\b{window}=([0-9.]+)", text(file), re.MULTILINE)
         return now is None or float(now[1]) <= limit
 

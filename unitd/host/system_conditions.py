@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from unitd.host import accounts, facts
+from unitd.host.cgroups import cgroup2_mount
 from unitd.host.path_conditions import is_read_write
 from unitd.host.virtualization import text
 from unitd.syntax.sizes import parse_bool
@@ -104,7 +105,8 @@ def is_group(parameter: str) -> bool:
 
 def has_controllers(parameter: str) -> bool:
     """v1, v2, or controllers that are all there; a list without any known one is met, as systemd decides."""
-    mount = facts.cgroup2_mount()
+    mounted = cgroup2_mount()
+    mount = mounted[0] if mounted else ""
     if parameter in ("v1", "v2"):
         return (mount == "/sys/fs/cgroup") == (parameter == "v2")
     wanted = _CONTROLLERS & frozenset(parameter.split())
