@@ -77,11 +77,11 @@ def _apply(config: Config, file: str, lines: Sequence[str], problems: list[Probl
     parser.optionxform = str  # type: ignore[assignment,method-assign]
     try:
         parser.read_file(lines, file)
-    except configparser.ParsingError as error:
-        problems += [Problem("unitd", file, line, "", "no '=' in the line") for line, _ in error.errors]
-        return config
     except configparser.MissingSectionHeaderError as error:
         problems.append(Problem("unitd", file, error.lineno, "", "a setting outside of a section"))
+        return config
+    except configparser.ParsingError as error:
+        problems += [Problem("unitd", file, line, "", "no '=' in the line") for line, _ in error.errors]
         return config
     for section in parser.sections():
         if section != SECTION:

@@ -1,0 +1,1 @@
+"""Floor 3: which units exist and how they hang together."""
