@@ -20,6 +20,7 @@ from unitd.model.exec_plan import Capabilities, Directory, EnvFile, Identity, Rl
 from unitd.model.states import INFINITY
 
 root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+CAP_SYS_RESOURCE = 24
 
 SHOW = """
 import json, os, resource, signal, sys
@@ -155,6 +156,13 @@ async def test_scheduling_and_limits(here: World, tmp_path: Path) -> None:
     )
     assert (seen["umask"], seen["nofile"], seen["nice"]) == (0o077, [100, 200], 5)
     assert (seen["policy"], seen["affinity"], seen["oom"]) == (os.SCHED_BATCH, [0], 300)
+
+
+async def test_an_oom_score_that_may_not_be_lowered_is_passed_over(here: World, tmp_path: Path) -> None:
+    before = int(Path("/proc/self/oom_score_adj").read_text())
+    may = (int(Path("/proc/self/status").read_text().split("CapEff:\t")[1].split()[0], 16) >> CAP_SYS_RESOURCE) & 1
+    seen = await shown(here, tmp_path, scheduling=Scheduling(oom_score_adjust=-900))
+    assert seen["oom"] == (-900 if may else before)
 
 
 async def test_limits_are_those_that_the_daemon_started_with(here: World, tmp_path: Path) -> None:

@@ -171,7 +171,8 @@ class Child:
         request = self.request
         if "oom" in request:
             self.stage = "oom_adjust"
-            with open("/proc/self/oom_score_adj", "w", encoding="ascii") as score:
+            # In a container the kernel may refuse to lower it; a service is no weaker for that (proc(5)).
+            with suppress(PermissionError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as score:
                 score.write(str(request["oom"]))
         if "nice" in request:
             self.stage = "nice"
