@@ -42,6 +42,8 @@ class House:
         self.log: list[tuple[int, Effect]] = []
         """(instant, effect), in order."""
         self.answers: dict[int, Any] = {}
+        self.acts = True
+        """Whether effects are carried out; a test that says what happens itself turns it off."""
         self._token = 0
 
     def _new_id(self) -> str:
@@ -57,7 +59,8 @@ class House:
             self.log.append((self.clock.now, effect))
             if isinstance(effect, Answer):
                 self.answers[effect.token] = effect.value
-            self.kernel.perform(effect)
+            if self.acts:
+                self.kernel.perform(effect)
         return effects
 
     def run(self, span: int = INFINITY) -> None:

@@ -203,6 +203,12 @@ class Kernel:
         living = self.living[self.next_pid] = Living(self.next_pid, cgroup, program, parent, owner)
         return living
 
+    def adopt(self, unit: str, program: Program) -> int:
+        """A process that some process of the unit forks off; its pid."""
+        living = self._new(unit, program, 1, unit)
+        self._begin(living)
+        return living.pid
+
     def _spawn(self, plan: ExecPlan, program: Program) -> Iterable[Event]:
         if program.fails is not None and program.fails[0] == "fork":
             yield SpawnFailed(plan.unit, plan.serial, *program.fails)
@@ -236,7 +242,7 @@ class Kernel:
         if program.writes_pid is not None:
             instant, path = program.writes_pid
             written = born[0].pid if born else pid
-            self.later(instant, lambda: self._write_pid_file(path, written))
+            self.later(instant, lambda: self.write_pid_file(path, written))
         if program.owns is not None:
             instant, name = program.owns
             self.later(instant, lambda: self._own(name, pid))
@@ -330,9 +336,11 @@ class Kernel:
         pids = self.of(unit)
         yield MainGuessed(unit, pids[0] if len(pids) == 1 else 0, 1)
 
-    def _write_pid_file(self, path: str, pid: int) -> Iterable[Event]:
+    def write_pid_file(self, path: str, pid: int) -> Iterable[Event]:
+        """Some process writes the file; whoever watches it is told."""
         self._pid_files[path] = pid
-        return self._read_pid_file(path)
+        self.later(STEP, lambda: self._read_pid_file(path))
+        return ()
 
     def _read_pid_file(self, path: str) -> Iterable[Event]:
         unit = self._watched_files.get(path)
