@@ -10,7 +10,8 @@ from unitd.bus.changes import Changes
 from unitd.bus.interfaces.table import Emits
 from unitd.bus.interfaces.types import TYPES
 from unitd.model import effects
-from unitd.model.states import Active, JobResult, JobState, JobType
+from unitd.model.events import Leaving
+from unitd.model.states import INFINITY, Active, JobResult, JobState, JobType
 from unitd.wire.dialects import PYZINIT, SYSTEMD1
 from unitd.wire.message import Message, encode
 
@@ -151,3 +152,16 @@ def test_signals_have_the_names_of_their_dialect(dialect: Any) -> None:
     (message,) = changes.early(dialect)
     assert (message.path, message.interface) == (dialect.object, dialect.interface("Manager"))
     assert message.body == ("a.service", dialect.unit_path("a.service"))
+
+
+@pytest.mark.parametrize(
+    ("survivors", "phase", "pids"),
+    [((), "done", []), (("12 (sh) of a.service", "?"), "survivors", [(12, "(sh) of a.service"), (0, "?")])],
+)
+def test_the_last_report_says_who_is_left(survivors: tuple[str, ...], phase: str, pids: Any) -> None:
+    changes = Changes()
+    changes.note(effects.Leave(Leaving.EXIT, 0, survivors))
+    (message,) = told(changes, View())
+    (body,) = message.body
+    assert (body["unit"], body["phase"], body["pids"]) == (("s", ""), ("s", phase), ("a(us)", pids))
+    assert body["left_us"] == ("t", INFINITY)

@@ -136,7 +136,7 @@ async def test_ten_thousand_signals_do_not_cost_the_connection(joined: Daemon, b
 
 
 async def test_it_comes_back_with_the_bus(joined: Daemon, bus_daemon: BusDaemon) -> None:
-    joined.bus.tell(effects.WatchBusName("org.example.Name"))
+    joined.bus.watch_name("org.example.Name")
     await until(lambda: events.BusNameChanged("org.example.Name", "", 0) in joined.events)
     await bus_daemon.stop()
     await until(lambda: any("cannot be on the bus" in line for line in joined.log))
@@ -149,7 +149,7 @@ async def test_it_comes_back_with_the_bus(joined: Daemon, bus_daemon: BusDaemon)
 async def test_a_watched_name_is_told_of(joined: Daemon, bus_daemon: BusDaemon) -> None:
     fast = pytest.importorskip("dbus_fast")
     client = await fast.aio.MessageBus(bus_address=bus_daemon.address).connect()
-    joined.bus.tell(effects.WatchBusName("org.example.Name"))
+    joined.bus.watch_name("org.example.Name")
     await client.request_name("org.example.Name")
     owned = events.BusNameChanged("org.example.Name", client.unique_name, os.getpid())
     await until(lambda: owned in joined.events)

@@ -13,7 +13,7 @@ from unitd.bus.dispatch import Dispatch, Log
 from unitd.bus.link import Link, address_of
 from unitd.bus.ports import World
 from unitd.bus.private import Private
-from unitd.model.effects import Answer, Effect, JobGone, Level, UnitChanged, WatchBusName
+from unitd.model.effects import Answer, Effect, JobGone, Level, UnitChanged
 from unitd.model.events import Event
 from unitd.wire.dialects import PYZINIT, Dialect
 from unitd.wire.message import Message, encode
@@ -54,16 +54,17 @@ class Bus:
         for name in self._names:
             self._link.watch(name)
 
+    def watch_name(self, name: str) -> None:
+        """Tell who owns a bus name, now and whenever that changes (BusNameChanged)."""
+        self._names.append(name)
+        if self._link is not None:
+            self._link.watch(name)
+
     def tell(self, effect: Effect) -> None:
         """An effect of the engine that clients may wait for or hear of."""
         match effect:
             case Answer():
                 self._dispatch.tell(effect)
-                return
-            case WatchBusName(name):
-                self._names.append(name)
-                if self._link is not None:
-                    self._link.watch(name)
                 return
             case JobGone(id):
                 self._ended.append(id)

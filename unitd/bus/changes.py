@@ -15,6 +15,7 @@ from unitd.bus.interfaces.types import TYPES
 from unitd.bus.interfaces.unit import UNIT
 from unitd.bus.ports import Progress, World
 from unitd.model import effects
+from unitd.model.states import INFINITY
 from unitd.wire import dialects
 from unitd.wire.dialects import Dialect
 from unitd.wire.message import Message, Type
@@ -146,16 +147,32 @@ class Changes:
 def progress(world: World, units: Iterable[Progress]) -> Iterator[Message]:
     """ShutdownProgress for these units, the most urgent ones first."""
     now = world.clock.now()
-    for each in sorted(units, key=lambda one: (one.deadline, one.unit))[:_MOST_AT_A_TIME]:
+    for each in sorted(units, key=lambda one: (one.deadline or INFINITY, one.unit))[:_MOST_AT_A_TIME]:
         pids = [(pid, command) for _, pid, command in world.gauges.processes(each.unit)]
-        body = {
-            "unit": ("s", each.unit),
-            "phase": ("s", each.phase),
-            "pids": ("a(us)", pids),
-            "left_us": ("t", max(0, each.deadline - now)),
-            "next": ("s", each.next),
-        }
-        yield _of_daemon(world.dialect, "ShutdownProgress", "a{sv}", (body,))
+        left = INFINITY if each.deadline in (0, INFINITY) else max(0, each.deadline - now)
+        yield _report(world.dialect, each.unit, each.phase, pids, left, each.next)
+
+
+def _report(
+    dialect: Dialect, unit: str, phase: str, pids: list[tuple[int, str]], left: int = INFINITY, next: str = ""
+) -> Message:
+    body = {
+        "unit": ("s", unit),
+        "phase": ("s", phase),
+        "pids": ("a(us)", pids),
+        "left_us": ("t", left),
+        "next": ("s", next),
+    }
+    return _of_daemon(dialect, "ShutdownProgress", "a{sv}", (body,))
+
+
+def _last_report(dialect: Dialect, survivors: Iterable[str]) -> Message:
+    """Of no unit: all is stopped, or this is who lives on. A survivor is told of as "PID rest"."""
+    pids = []
+    for line in survivors:
+        pid, _, rest = line.partition(" ")
+        pids.append((int(pid), rest) if pid.isdecimal() else (0, line))
+    return _report(dialect, "", "survivors" if pids else "done", pids)
 
 
 def _signal(effect: effects.Effect, dialect: Dialect) -> Message:
@@ -174,22 +191,10 @@ def _signal(effect: effects.Effect, dialect: Dialect) -> Message:
             return _of_daemon(dialect, "Reloading", "b", (active,))
         case effects.StartupFinished(userspace):
             return _of_daemon(dialect, "StartupFinished", "tttttt", (0, 0, 0, 0, userspace, userspace))
-        case effects.Leave():
-            return _of_daemon(dialect, "ShutdownProgress", "a{sv}", (_last_report(effect),))
+        case effects.Leave(survivors=survivors):
+            return _last_report(dialect, survivors)
         case _:
             raise ValueError(f"cannot make a signal of {effect}")
-
-
-def _last_report(leave: effects.Leave) -> dict[str, tuple[str, Any]]:
-    """The ShutdownProgress of no unit that ends a shutdown: nothing is left, or who is."""
-    split = [line.partition(" ") for line in leave.survivors]
-    return {
-        "unit": ("s", ""),
-        "phase": ("s", "survivors" if leave.survivors else "done"),
-        "pids": ("a(us)", [(int(pid), words) for pid, _, words in split]),
-        "left_us": ("t", 0),
-        "next": ("s", leave.leaving.value),
-    }
 
 
 def _of_daemon(dialect: Dialect, member: str, signature: str, body: tuple[Any, ...]) -> Message:

@@ -390,7 +390,8 @@ _SIGNALS: Final = (
     Signal(
         "ShutdownProgress",
         arguments("progress:a{sv}"),
-        "How far the stop of one unit is: unit s, phase s, pids a(us) (pid, command line), left_us t, next s.",
+        "How far the stop of one unit is: unit s, phase s, pids a(us) (pid, command line), left_us t (all ones: no "
+        'limit), next s. The last one, before the daemon leaves, is of unit "" in phase done or survivors.',
     ),
 )
 
