@@ -4,11 +4,10 @@ A list leaves out what it cannot read and says so through the context, as system
 """
 
 import re
-from collections.abc import Callable
 from typing import Any, Final
 
 from unitd.model.effects import Condition
-from unitd.model.setting import UNSET, Context, Fatal, Parse, Unset
+from unitd.model.setting import Context, Fatal, Parse
 from unitd.syntax import command, unit_name, words
 from unitd.syntax.values import (
     INFINITY,
@@ -346,15 +345,6 @@ def bus_name(text: str, context: Context) -> str:
     if not _BUS_NAME.fullmatch(name) or len(name) > 255:
         raise Bad(f"{name!r} is not a bus name")
     return name
-
-
-def unset_on_empty(parse: Parse) -> Callable[[str, Context], Any | Unset]:
-    """An empty value takes the setting back; anything else is read as usual."""
-
-    def reset_or_parse(text: str, context: Context) -> Any | Unset:
-        return parse(text, context) if text else UNSET
-
-    return reset_or_parse
 
 
 def number_or(low: int, high: int, **named: int) -> Parse:

@@ -94,6 +94,19 @@ def _resources(made: Rows) -> tuple[Setting, ...]:
         *limits,
         made.number("Nice", -20, 19, None, "i", "The nice level.", resets=True),
         made.number("OOMScoreAdjust", -1000, 1000, None, "i", "How soon the kernel kills it for memory.", resets=True),
+        *_scheduling(made),
+        made.list("CPUAffinity", parsing.processors, "ay", "The processors it may run on.", **LOSS),
+        made.text("NUMAPolicy", "The NUMA policy.", sig="", **LOSS),
+        made.text("NUMAMask", "The NUMA nodes.", sig="", **LOSS),
+        made.text("CoredumpFilter", "What a core dump holds.", sig="", **LOSS),
+        made.row("TimerSlackNSec", parsing.nanoseconds, None, "t", "Timer slack, in nanoseconds.", **LOSS),
+        made.text("Personality", "The kernel's personality.", **LOSS),
+        made.flag("IgnoreSIGPIPE", True, "SIGPIPE is ignored."),
+    )
+
+
+def _scheduling(made: Rows) -> tuple[Setting, ...]:
+    return (
         made.row(
             "IOSchedulingClass",
             parsing.one_of(
@@ -126,13 +139,6 @@ def _resources(made: Rows) -> tuple[Setting, ...]:
         ),
         made.number("CPUSchedulingPriority", 0, 99, 0, "i", "The real-time priority.", resets=True),
         made.flag("CPUSchedulingResetOnFork", False, "Children do not inherit the policy."),
-        made.list("CPUAffinity", parsing.processors, "ay", "The processors it may run on.", **LOSS),
-        made.text("NUMAPolicy", "The NUMA policy.", sig="", **LOSS),
-        made.text("NUMAMask", "The NUMA nodes.", sig="", **LOSS),
-        made.text("CoredumpFilter", "What a core dump holds.", sig="", **LOSS),
-        made.row("TimerSlackNSec", parsing.nanoseconds, None, "t", "Timer slack, in nanoseconds.", **LOSS),
-        made.text("Personality", "The kernel's personality.", **LOSS),
-        made.flag("IgnoreSIGPIPE", True, "SIGPIPE is ignored."),
     )
 
 

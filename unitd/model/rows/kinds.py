@@ -1,6 +1,5 @@
 """Short ways to write a row: the parser, the default, the D-Bus signature and the rule for an empty value by kind."""
 
-from collections.abc import Callable
 from typing import Any
 
 from unitd.model import parsing
@@ -64,5 +63,3 @@ def lie(asks_nothing: tuple[Any, ...] = (False, (), "", "no")) -> dict[str, Any]
 
 LOSS: dict[str, Any] = {"support": Support.LOSS}
 METADATA: dict[str, Any] = {"support": Support.METADATA}
-
-RowMaker = Callable[..., Setting]

@@ -1,13 +1,9 @@
 """What a unit may take of the machine (systemd.resource-control(5))."""
 
-from typing import Final
-
 from unitd.model import parsing
 from unitd.model.rows.kinds import LOSS, METADATA, Rows, lie
 from unitd.model.setting import Setting
 from unitd.model.states import INFINITY
-
-_PERCENT: Final = 100_000
 
 
 def rows(section: str) -> tuple[Setting, ...]:
