@@ -53,10 +53,10 @@ def test_the_answer_carries_unit_and_serial() -> None:
     assert check(asked) == ConditionsChecked("a.service", 7, (1,), (-1, 0))
 
 
-@pytest.mark.parametrize("kind", sorted(TESTS))
 @pytest.mark.parametrize("parameter", ["", "\0", "x" * 5000, "=", "%", "/", "\ud800", "1", "@", "a(b", ">>"])
-def test_no_parameter_makes_a_test_fail_badly(kind: str, parameter: str) -> None:
-    assert evaluate(Condition(kind, parameter)) in (True, False)
+def test_no_parameter_makes_a_test_fail_badly(parameter: str) -> None:
+    for kind in sorted(TESTS):
+        assert evaluate(Condition(kind, parameter)) in (True, False)
 
 
 def test_paths(tmp_path: Path) -> None:
