@@ -166,13 +166,13 @@ def _report(
     return _of_daemon(dialect, "ShutdownProgress", "a{sv}", (body,))
 
 
-def _last_report(dialect: Dialect, survivors: Iterable[str]) -> Message:
+def _last_report(dialect: Dialect, survivors: Iterable[str], next: str) -> Message:
     """Of no unit: all is stopped, or this is who lives on. A survivor is told of as "PID rest"."""
     pids = []
     for line in survivors:
         pid, _, rest = line.partition(" ")
         pids.append((int(pid), rest) if pid.isdecimal() else (0, line))
-    return _report(dialect, "", "survivors" if pids else "done", pids)
+    return _report(dialect, "", "survivors" if pids else "done", pids, next=next)
 
 
 def _signal(effect: effects.Effect, dialect: Dialect) -> Message:
@@ -191,8 +191,8 @@ def _signal(effect: effects.Effect, dialect: Dialect) -> Message:
             return _of_daemon(dialect, "Reloading", "b", (active,))
         case effects.StartupFinished(userspace):
             return _of_daemon(dialect, "StartupFinished", "tttttt", (0, 0, 0, 0, userspace, userspace))
-        case effects.Leave(survivors=survivors):
-            return _last_report(dialect, survivors)
+        case effects.Leave(leaving=leaving, survivors=survivors):
+            return _last_report(dialect, survivors, leaving.value)
         case _:
             raise ValueError(f"cannot make a signal of {effect}")
 

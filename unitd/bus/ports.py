@@ -120,7 +120,7 @@ class Status(Protocol):
 
 
 class Progress(Protocol):
-    """One unit that is being stopped: its phase, the instant at which `next` follows (0, INFINITY: none), and what that is."""
+    """One unit that is being stopped: its phase, when `next` follows (0 or INFINITY: never), and what that is."""
 
     @property
     def unit(self) -> str: ...
