@@ -20,7 +20,10 @@ from unitd.model.states import SECOND
 
 EXITED = Exit(How.EXITED, 0)
 FAILED = Exit(How.EXITED, 3)
-ALL = "ExecCondition=/bin/c\nExecStartPre=/bin/p\nExecStart=/bin/a\nExecStartPost=/bin/o\nExecStop=/bin/s\nExecStopPost=/bin/x"
+ALL = "\n".join(
+    f"Exec{stage}=/bin/{name}"
+    for stage, name in zip(("Condition", "StartPre", "Start", "StartPost", "Stop", "StopPost"), "cpaosx", strict=True)
+)
 SLOW = Program(life=1000, spawning=1000, execing=1000)
 PROGRAMS = {f"/bin/{name}": SLOW for name in "cposx"} | {"/bin/a": Program(spawning=1000, execing=1000)}
 

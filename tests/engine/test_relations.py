@@ -1,6 +1,7 @@
-"""What units mean for one another: requirements, order, conflicts, and what follows from an unexpected end (systemd.unit(5))."""
+"""What units mean for one another: requirements, order, conflicts, unexpected ends (systemd.unit(5))."""
 
 from collections.abc import Mapping
+from itertools import pairwise
 
 import pytest
 
@@ -98,7 +99,7 @@ def test_a_stop_takes_dependents_first() -> None:
     made.stop("c.service")
     killed = [(now, effect.unit[0]) for now, effect in made.log if isinstance(effect, Kill) and effect.pids]
     assert [name for _, name in killed] == ["a", "b", "c"]
-    assert all(later - earlier > SECOND for (earlier, _), (later, _) in zip(killed, killed[1:], strict=False))
+    assert all(later - earlier > SECOND for (earlier, _), (later, _) in pairwise(killed))
     assert states(made, "a b c") == "inactive inactive inactive"
 
 

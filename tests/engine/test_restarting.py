@@ -1,5 +1,7 @@
 """Restart=: which ends are followed by a start, when, and how often (systemd.service(5), Restart=; rows B1, C22)."""
 
+from itertools import pairwise
+
 import pytest
 
 from tests.engine.test_service_life import house
@@ -82,7 +84,7 @@ def test_the_delay_grows_in_equal_factors_up_to_its_maximum() -> None:
     )
     made.start("a.service", span=60 * SECOND)
     instants = [round(at / SECOND) for at in starts(made)]
-    assert [b - a for a, b in zip(instants, instants[1:], strict=False)] == [1, 4, 16, 16, 16]
+    assert [b - a for a, b in pairwise(instants)] == [1, 4, 16, 16, 16]
 
 
 def test_a_stable_run_begins_the_delays_anew() -> None:

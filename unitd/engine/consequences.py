@@ -95,8 +95,8 @@ def _act(core: Core, record: Record, setting: str) -> None:
     leaving = _ACTIONS.get(action.removesuffix("-immediate").removesuffix("-force"))
     if leaving is None:
         return
-    code: int = settings.value(record.unit, f"{setting}ExitStatus") if setting in _STATUSES else -1
-    if code < 0:
+    code: int | None = settings.value(record.unit, f"{setting}ExitStatus") if setting in _STATUSES else None
+    if code is None:
         state = record.state
         exit = state.last_main.exit if isinstance(state, Service) else None
         code = exit.status if exit is not None and leaving is Leaving.EXIT else 0

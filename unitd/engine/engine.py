@@ -156,7 +156,9 @@ class Engine:
     def _forget_looked_at(self) -> None:
         """Units that were only looked at go again, so that questions do not fill the memory."""
         core = self.core
-        for name in core.looked_at:
+        todo, core.looked_at = core.looked_at, []
+        while todo:
+            name = todo.pop()
             record = core.units.records.get(name)
             if record is None:
                 continue
@@ -165,4 +167,4 @@ class Engine:
             if untouched and record.active.is_down and not core.units.is_needed(name):
                 core.units.forget(name)
                 core.emit(UnitGone(name))
-        core.looked_at.clear()
+                todo.extend(sorted({other for names in record.unit.deps.values() for other in names}))

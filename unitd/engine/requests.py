@@ -58,9 +58,14 @@ def _job(core: Core, asked: JobAsked) -> int:
         return 0
     if core.ending is not None and asked.type is not JobType.STOP:
         raise Refusal(Kind.SHUTTING_DOWN, record.name, f"cannot {asked.type} {record.name}: a shutdown is under way")
-    type = manual(core.units, record.unit, asked.type, reload_if_possible=asked.reload_if_possible)
+    try:
+        type = manual(core.units, record.unit, asked.type, reload_if_possible=asked.reload_if_possible)
+        job = queueing.install(core, record.name, type, asked.mode, asked.by)
+    except Refusal:
+        look(core, record)
+        raise
     core.log(Level.DEBUG, f"{type} of {record.name} asked for by {_who(asked.by)}", record.name)
-    return queueing.install(core, record.name, type, asked.mode, asked.by).id
+    return job.id
 
 
 def _who(by: Caller) -> str:

@@ -11,7 +11,7 @@ from unitd.engine.record import Record, first_state
 from unitd.graph.index import Index
 from unitd.jobs.job import Job
 from unitd.jobs.queue import Queue
-from unitd.model.dependencies import Atom, Dep
+from unitd.model.dependencies import INVERSE, Atom, Dep
 from unitd.model.states import Active
 from unitd.model.unit import Unit
 
@@ -109,8 +109,15 @@ class Units:
         self.records.pop(name, None)
 
     def is_needed(self, name: str) -> bool:
-        """Whether another unit names this one."""
-        return any(self.index.deps(name, kind) for kind in Dep)
+        """Whether another loaded unit names this one."""
+        unit = self.index.find(name)
+        names = {name} if unit is None else {unit.name, *unit.aliases}
+        for kind in Dep:
+            for other in self.index.deps(name, kind):
+                found = self.index.find(other)
+                if found is not None and not names.isdisjoint(found.deps.get(INVERSE[kind], ())):
+                    return True
+        return False
 
 
 def slice_path(name: str) -> str:
