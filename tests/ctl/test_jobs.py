@@ -95,8 +95,8 @@ def test_failed_main_process_is_told_with_its_last_lines(peer: Peer, run: Run) -
     assert said.status == 1
     assert said.err.splitlines() == [
         "cannot start a.service: its main process 12 (/bin/x) exited with status 3",
-        "  the last that it printed:",
-        "    Nov 14 22:13:20 no such table",
+        "  the last lines of the log of a.service:",
+        "    Nov 14 22:13:20 x[12]: no such table",
         "  look further: unitctl status a.service; unitctl logs a.service",
     ]
 
@@ -117,12 +117,49 @@ def test_killed_after_a_timeout_says_by_which_signal(peer: Peer, run: Run) -> No
 
 def test_failed_dependency_is_named(peer: Peer, run: Run) -> None:
     peer.add("a.service", Requires=["b.service", "c.service"])
-    peer.add("b.service", ActiveState="failed")
+    peer.add("b.service", ActiveState="failed", Result="exit-code", ExecMainCode=1, ExecMainStatus=2)
     peer.add("c.service", ActiveState="active")
     peer.job_ends("StartUnit", "dependency")
     said = run("start", "a")
     assert said.status == 1
-    assert said.err.startswith("cannot start a.service: it requires b.service, which failed\n")
+    assert said.err.startswith(
+        "cannot start a.service: it requires b.service, which failed: its main process exited with status 2\n"
+    )
+    assert said.err.endswith("look further: unitctl status b.service; unitctl logs b.service\n")
+
+
+def test_the_way_to_what_failed_is_told(peer: Peer, run: Run) -> None:
+    peer.add("a.service", Requires=["b.service"])
+    peer.add("b.service", BindsTo=["c.service"])
+    peer.add("c.service", ActiveState="failed", Result="signal", ExecMainCode=2, ExecMainStatus=11)
+    peer.job_ends("StartUnit", "dependency")
+    assert run("start", "a").err.startswith(
+        "cannot start a.service: it requires b.service, which requires c.service, which failed: "
+        "its main process was killed by SIGSEGV\n"
+    )
+
+
+def test_a_ring_of_requirements_ends(peer: Peer, run: Run) -> None:
+    peer.add("a.service", Requires=["b.service"])
+    peer.add("b.service", Requires=["a.service"])
+    peer.job_ends("StartUnit", "dependency")
+    assert run("start", "a").status == 1
+
+
+def test_a_stop_that_needed_force_is_done_and_told(peer: Peer, run: Run) -> None:
+    peer.add("a.service")
+
+    def fail(name: str) -> None:
+        values = {"ActiveState": "failed", "Result": "timeout", "ExecMainCode": 2, "ExecMainStatus": 9}
+        peer.add(name, InactiveExitTimestamp=1, ActiveEnterTimestamp=2, TimeoutStopUSec=3_000_000, **values)
+
+    peer.job_ends("StopUnit", "done", between=fail)
+    assert run("stop", "a") == (
+        0,
+        "",
+        "a.service is stopped, but failed: it took too long to stop (TimeoutStopSec= is 3 s), "
+        "and its main process was killed by SIGKILL\n",
+    )
 
 
 def test_no_block_does_not_wait(peer: Peer, run: Run) -> None:

@@ -2,15 +2,17 @@
 
 from typing import Any, Final, NamedTuple
 
-from unitd.ctl.connection import Refused, unit_path
+from unitd.ctl.connection import Refused
 from unitd.ctl.logs import Line, lines_of
 from unitd.ctl.processes import status_name
 from unitd.ctl.session import Session
-from unitd.ctl.when import short_stamp
+from unitd.ctl.terminal import printable
 
 LINES: Final = 10
 _EXITED: Final = 1
 _CORED: Final = 3
+_NOT_RUN: Final = 200
+"""From here on a status is systemd's for a step between fork and exec that failed (systemd.exec(5))."""
 _OF_JOB: Final = {
     "canceled": "the job was canceled",
     "timeout": "the job's own time (JobTimeoutSec=) was up",
@@ -32,32 +34,48 @@ class Explanation(NamedTuple):
 def explain(session: Session, unit: str, verb: str, result: str) -> Explanation:
     """Why the job that was to `verb` the unit ended with this result; asks the daemon for what it knows."""
     try:
-        seen = {name: value for name, (_, value) in session.link.properties(unit_path(unit)).items()}
+        seen = session.values(unit)
+        path = [(unit, seen)] + (_failed_dependencies(session, seen) if result == "dependency" else [])
     except Refused as refused:
         return Explanation(refused.text, [f"cannot {verb} {unit}: {refused.text}"])
-    reason = _reason(session, seen, verb, result)
+    culprit, seen = path[-1]
+    reason = _reason([name for name, _ in path[1:]], seen, result)
     lines = [f"cannot {verb} {unit}: {reason}"]
     if result in ("failed", "timeout", "dependency", "assert"):
         lines += [f"  {problem}" for problem in seen.get("Problems", ())]
-        lines += _last_lines(session, unit, seen)
-        lines.append(f"  look further: unitctl status {unit}; unitctl logs {unit}")
+        lines += _last_lines(session, culprit, seen)
+        lines.append(f"  look further: unitctl status {culprit}; unitctl logs {culprit}")
     return Explanation(reason, lines)
 
 
-def _reason(session: Session, seen: dict[str, Any], verb: str, result: str) -> str:
+def _reason(path: list[str], seen: dict[str, Any], result: str) -> str:
+    """The clause, from the units between the one asked for and the one that failed, and what the latter tells."""
     if result == "dependency":
-        failed = _failed_dependencies(session, seen)
-        return f"it requires {', '.join(failed)}, which failed" if failed else "a unit that it requires failed"
+        if not path:
+            return "a unit that it requires failed"
+        why = cause(seen) or f"is {seen.get('ActiveState', 'not active')}"
+        return f"it requires {', which requires '.join(path)}, which failed: {why}"
     if result != "failed":
         return _OF_JOB.get(result, f"the job ended with result {result}")
     return cause(seen) or f"the unit is {seen.get('ActiveState', 'in an unknown state')} after it"
 
 
-def _failed_dependencies(session: Session, seen: dict[str, Any]) -> list[str]:
-    wanted = sorted({unit for kind in ("Requires", "Requisite", "BindsTo") for unit in seen.get(kind, ())})
-    states = session.get_each(wanted, "ActiveState")
-    failed = [unit for unit, state in zip(wanted, states, strict=True) if state == "failed"]
-    return failed or [unit for unit, state in zip(wanted, states, strict=True) if state == "inactive"]
+def _failed_dependencies(session: Session, seen: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """The way down from a unit to one that failed by itself: each required by the one before."""
+    path: list[tuple[str, dict[str, Any]]] = []
+    known: set[str] = set()
+    while True:
+        wanted = {unit for kind in ("Requires", "Requisite", "BindsTo") for unit in seen.get(kind, ())} - known
+        states = list(zip(sorted(wanted), session.get_each(sorted(wanted), "ActiveState"), strict=True))
+        failed = [unit for unit, state in states if state == "failed"]
+        down = failed or [unit for unit, state in states if state == "inactive"]
+        if not down:
+            return path
+        known.add(down[0])
+        seen = session.values(down[0])
+        path.append((down[0], seen))
+        if failed:
+            return path
 
 
 def cause(seen: dict[str, Any]) -> str:
@@ -70,7 +88,7 @@ def cause(seen: dict[str, Any]) -> str:
     if result in ("success", "exec-condition"):
         return ""
     clause = {
-        "timeout": f"the time for it was up ({_while(seen)}){_killed(seen)}",
+        "timeout": f"{_too_long(seen)}{_killed(seen)}",
         "watchdog": "the service did not report in time (WatchdogSec=)",
         "protocol": "the service did not do what its Type= promises",
         "resources": "the system did not give what it needs",
@@ -81,12 +99,17 @@ def cause(seen: dict[str, Any]) -> str:
     }.get(result, "")
     if result in ("exit-code", "signal", "core-dump"):
         clause = ended(seen)
-    return f"{clause or f'its result is {result}'}{f': {told}' if told else ''}"
+    said = f'; its last status was "{printable(told)}"' if told else ""
+    return f"{clause or f'its result is {result}'}{said}"
 
 
-def _while(seen: dict[str, Any]) -> str:
-    span = seen.get("TimeoutStartUSec", 0)
-    return f"result timeout; TimeoutStartSec= is {span / 1e6:g} s" if 0 < span < 2**63 else "result timeout"
+def _too_long(seen: dict[str, Any]) -> str:
+    """Which time was up: that for its stop when the unit was active in this run, else that for its start."""
+    stopping = seen.get("ActiveEnterTimestamp", 0) > seen.get("InactiveExitTimestamp", 0)
+    what, setting = ("stop", "TimeoutStop") if stopping else ("start", "TimeoutStart")
+    span = seen.get(f"{setting}USec", 0)
+    limit = f" is {span / 1e6:g} s" if 0 < span < 2**63 else ""
+    return f"it took too long to {what} ({setting}Sec={limit})"
 
 
 def _killed(seen: dict[str, Any]) -> str:
@@ -115,7 +138,7 @@ def ended(seen: dict[str, Any]) -> str:
 
 def _ending(code: int, status: int) -> str:
     if code == _EXITED:
-        return f"exited with status {status_name(status)}"
+        return f"exited with status {status_name(status)}{', before the program ran' if status >= _NOT_RUN else ''}"
     if not code:
         return "did not run"
     return f"was killed by {_signal(status)}" + (" and dumped core" if code == _CORED else "")
@@ -129,5 +152,5 @@ def _last_lines(session: Session, unit: str, seen: dict[str, Any]) -> list[str]:
     except Refused as refused:
         return [f"  its log is not for everyone: {refused.text}"] if refused.short == "AccessDenied" else []
     if not found:
-        return ["  it printed nothing"]
-    return ["  the last that it printed:", *(f"    {short_stamp(line.time)} {line.rendered('cat')}" for line in found)]
+        return ["  its log is empty"]
+    return [f"  the last lines of the log of {unit}:", *(f"    {line.rendered()}" for line in found)]

@@ -165,10 +165,21 @@ def _tell(session: Session, outcomes: list[Outcome], verb: Verb) -> int:
             entry["reason"] = explanation.reason
             if not session.options.quiet and not session.options.json:
                 say("\n".join(explanation.lines))
+        elif verb.type == "stop" and outcome.result == "done":
+            _tell_of_force(session, outcome.unit)
         told.append(entry)
     if session.options.json:
         session.json(told)
     return status
+
+
+def _tell_of_force(session: Session, unit: str) -> None:
+    """A stop that is done is a success, but an operator wants to know when it did not go well."""
+    if session.options.quiet or session.options.json or session.get(unit, "ActiveState") != "failed":
+        return
+    from unitd.ctl.failure import cause
+
+    say(f"{unit} is stopped, but failed: {cause(session.values(unit))}")
 
 
 def _until_down(session: Session, units: list[str]) -> int:

@@ -24,7 +24,7 @@ def name_of(pid: int) -> str:
 def described(pid: int, command: str = "") -> str:
     """A process in words: "pid 123 /bin/x -y in do_wait"; the last is the kernel function that it waits in."""
     command = command or _read(pid, "cmdline").replace("\0", " ").strip()
-    place = _read(pid, "wchan").strip()
+    place = _read(pid, "wchan").partition(".")[0].strip()
     return " ".join(
         part
         for part in (f"pid {pid}", printable(command)[:60], f"in {place}" if place not in ("", "0") else "")

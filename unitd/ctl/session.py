@@ -73,6 +73,10 @@ class Session:
         """One property of a unit; raises Refused."""
         return self.link.ask(unit_path(unit), PROPERTIES, "Get", "ss", interface, name)[0][1]
 
+    def values(self, unit: str) -> dict[str, Any]:
+        """All properties of a unit by name, without their types; raises Refused."""
+        return {name: value for name, (_, value) in self.link.properties(unit_path(unit)).items()}
+
     def get_each(self, units: Iterable[str], name: str) -> list[Any]:
         """The same property of many units, asked in one go; a Refused stands for one that was not answered."""
         serials = [self.link.send(unit_path(unit), PROPERTIES, "Get", "ss", UNIT, name) for unit in units]

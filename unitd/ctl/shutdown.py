@@ -16,6 +16,8 @@ from unitd.ctl.session import Session
 from unitd.ctl.terminal import GREEN, RED, Block, is_terminal, paint, say
 
 TICK_S: Final = 1.0
+BETWEEN_S: Final = 0.1
+"""The least time between two drawings, so that a thousand units cost no more to show than ten."""
 LEAVING_S: Final = 10.0
 """How long the daemon may take to leave after its last report, before it is no longer waited for."""
 _SHOWN: Final = 3
@@ -119,19 +121,22 @@ class Follower:
 
     def follow(self) -> None:
         """Take in what the daemon tells until it is gone, or does not leave after its last report."""
-        tick = self._began + TICK_S
+        drawn, wake = 0.0, self._began
         try:
             while True:
-                signal = self._session.link.signal(max(tick - time.monotonic(), 0))
+                signal = self._session.link.signal(max(wake - time.monotonic(), 0))
                 if signal is None:
-                    tick = time.monotonic() + TICK_S
-                    if self._last is not None and time.monotonic() > self._spoke + LEAVING_S:
+                    self._show()
+                    drawn = time.monotonic()
+                    wake = drawn + TICK_S
+                    if self._last is not None and drawn > self._spoke + LEAVING_S:
                         return
-                elif signal.member == "ShutdownProgress":
+                    continue
+                wake = min(wake, drawn + BETWEEN_S)
+                if signal.member == "ShutdownProgress":
                     self._report(Report.of(signal.body[0]))
                 elif signal.member == "JobRemoved":
                     self._job_done(signal.body[2], signal.body[3])
-                self._show()
         except Disconnected:
             return
         finally:
@@ -143,13 +148,14 @@ class Follower:
             self._block.clear()
 
     def _report(self, report: Report) -> None:
-        if report.unit:
-            self._stopping[report.unit] = report
-        elif report.phase in ("done", "survivors"):
+        if not report.unit and report.phase in ("done", "survivors"):
             self._last = report
             self._spoke = time.monotonic()
-        else:
-            self._stopping[""] = report
+            return
+        self._stopping[report.unit] = report
+        if (report.unit, report.phase) not in self._told:
+            self._told.add((report.unit, report.phase))
+            self._line(f"{report.unit or 'the rest'}: {report.text()}")
 
     def _job_done(self, unit: str, result: str) -> None:
         self._stopping.pop(unit, None)
@@ -161,10 +167,6 @@ class Follower:
         if self._block is not None:
             self._block.draw(self._drawing(reports))
             return
-        for report in reports:
-            if (report.unit, report.phase) not in self._told:
-                self._told.add((report.unit, report.phase))
-                self._line(f"{report.unit or 'the rest'}: {report.text()}")
         if self._last is None and time.monotonic() >= self._spoke + TICK_S:
             for report in reports:
                 self._line(f"still waiting for {report.unit or 'the rest'}: {report.text()}")
@@ -194,8 +196,9 @@ class Follower:
                 {"result": result, "took_s": round(took, 3), "stopped": self._stopped, "survivors": alive}
             )
         elif good:
-            units = f"{len(self._stopped)} unit{'' if len(self._stopped) == 1 else 's'}"
-            self._session.print(paint(f"all is stopped: {units} in {took:.1f} s, no process is left", GREEN))
+            number = len(self._stopped)
+            units = f"{number} unit{'' if number == 1 else 's'} in {took:.1f} s" if number else "no unit was active"
+            self._session.print(paint(f"all is stopped: {units}, no process is left", GREEN))
         elif self._last is None:
             say("cannot tell whether all is stopped: the daemon was gone before its last report")
         else:

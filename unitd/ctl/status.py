@@ -3,7 +3,7 @@
 import os
 from typing import Any, Final
 
-from unitd.ctl.connection import MANAGER_PATH, Refused, unit_path
+from unitd.ctl.connection import MANAGER_PATH, Refused
 from unitd.ctl.failure import cause
 from unitd.ctl.logs import Line, lines_of
 from unitd.ctl.pager import page
@@ -76,7 +76,7 @@ class View:
     def __init__(self, session: Session, unit: str) -> None:
         self._session = session
         self.unit = unit
-        self.seen = {name: value for name, (_, value) in session.link.properties(unit_path(unit)).items()}
+        self.seen = session.values(unit)
         self._processes: list[Any] | None = None
         load, active = self.seen["LoadState"], self.seen["ActiveState"]
         up = active in ("active", "reloading")

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, Final
 
-from unitd.ctl.connection import Refused, unit_path
+from unitd.ctl.connection import Refused
 from unitd.ctl.processes import described
 from unitd.ctl.session import Session
 from unitd.ctl.terminal import Block, is_terminal, say
@@ -83,7 +83,7 @@ def _job(session: Session, row: tuple[Any, ...]) -> tuple[str, str]:
     verb = {"start": "starting", "stop": "stopping", "reload": "reloading", "restart": "stopping"}.get(kind, kind)
     if row[3] != "running":
         return f"{unit}{kind}", f"{unit} ({kind} job {row[0]} is {row[3]})"
-    seen = {name: value for name, (_, value) in session.link.properties(unit_path(unit)).items()}
+    seen = session.values(unit)
     parts = [seen.get("SubState", "")]
     left = _left_us(seen, kind)
     if left is not None:
