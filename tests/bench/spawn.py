@@ -85,10 +85,9 @@ async def tree(here: World, count: int) -> None:
     left = (await here.told(Survivors)).left
     end = time.monotonic()
     stalls.close()
-    print(
-        f"{count} processes: signalled after {1000 * (sent - began):.0f} ms, empty after {1000 * (empty - began):.0f} ms, "
-        f"verified after {1000 * (end - began):.0f} ms, {len(left)} left, longest stall {1000 * stalls.longest:.1f} ms"
-    )
+    steps = {"signalled": sent, "empty": empty, "verified": end}
+    words = ", ".join(f"{step} after {1000 * (at - began):.0f} ms" for step, at in steps.items())
+    print(f"{count} processes: {words}, {len(left)} left, longest stall {1000 * stalls.longest:.1f} ms")
 
 
 async def main(count: int) -> None:

@@ -152,7 +152,7 @@ def no_conditions(asked: CheckConditions) -> ConditionsChecked:
 
 
 @asynccontextmanager
-async def world(runtime: Path, cgroup: str) -> AsyncIterator[World]:
+async def world(runtime: Path, cgroup: str, boot_id: str = "") -> AsyncIterator[World]:
     """A host below `cgroup` (as in /proc/self/cgroup); at the end everything that it started is killed."""
     loop = asyncio.get_running_loop()
     here = World(loop)
@@ -170,6 +170,7 @@ async def world(runtime: Path, cgroup: str) -> AsyncIterator[World]:
         notify="",
         warn=here.warnings.append,
         cgroup=cgroup,
+        boot_id=boot_id,
     )
     try:
         yield here

@@ -97,8 +97,12 @@ class Cgroups:
         self._children = children
         self._groups: dict[str, _Group] = {}
         self._units: dict[str, str] = {}
+        # What /proc/PID/cgroup calls the root, however the file system is mounted here.
+        self._prefix = processes.cgroup(os.getpid()).removesuffix(f"/{INIT_SCOPE}")
         for directory in self._unit_directories():
-            self._track(os.path.basename(directory), directory)
+            unit = os.path.basename(directory)
+            self._track(unit, directory)
+            self.thaw(unit)
 
     # --- making and removing ----------------------------------------------------------------------
 
@@ -170,12 +174,9 @@ class Cgroups:
     def unit_of(self, pid: int) -> str:
         """Whose cgroup the process is or, as a zombie, was in; "" when none of ours."""
         path = processes.cgroup(pid)
-        mount = cgroup2_mount() if path else None
-        if mount is None:
+        if not path.startswith(f"{self._prefix}/"):
             return ""
-        directory = os.path.normpath(f"{mount[0]}/{path.removeprefix(mount[1]) if mount[1] != '/' else path}")
-        if not directory.startswith(f"{self.root}/"):
-            return ""
+        directory = self.root + path[len(self._prefix) :]
         at = directory
         while len(at) > len(self.root):
             if at in self._units:

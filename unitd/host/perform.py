@@ -109,7 +109,7 @@ class Host:
             self.children,
             unit_of=self.groups.unit_of,
             is_waiting=lambda: self.spawner.is_waiting,
-            reaped=lambda pid, unit: self.groups.check(unit),
+            reaped=self._reaped,
             server=lambda: self.spawner.server,
         )
         self.killer = Killer(post, self.children, self.groups, self.spawner.joined)
@@ -171,6 +171,11 @@ class Host:
         self.spawner.close()
         await self.reaper.close(self.spawner.server)
         self.groups.close()
+
+    def _reaped(self, pid: int, unit: str) -> None:
+        if pid == self.spawner.server:
+            self.spawner.server = 0
+        self.groups.check(unit)
 
     def _spawn(self, effect: Spawn) -> None:
         plan = effect.plan

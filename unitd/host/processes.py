@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 INVOCATION = b"INVOCATION_ID="
 _CHUNK = 65536
+_EXITING = 0x4
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
@@ -23,11 +24,17 @@ class Process:
     state: str
     session: int
     threads: int
+    flags: int
 
     @property
     def is_alive(self) -> bool:
         """False for a zombie, except one whose other threads still run."""
         return self.state not in "ZX" or (self.state == "Z" and self.threads > 1)
+
+    @property
+    def is_ending(self) -> bool:
+        """It runs no program any more: the kernel takes it apart (PF_EXITING, linux/sched.h)."""
+        return bool(self.flags & _EXITING)
 
 
 def read(pid: int) -> Process | None:
@@ -38,7 +45,16 @@ def read(pid: int) -> Process | None:
     if len(fields) < 20:
         return None
     command = head.partition(b"(")[2].decode(errors="replace")
-    return Process(pid, int(fields[1]), int(fields[19]), command, chr(fields[0][0]), int(fields[3]), int(fields[17]))
+    return Process(
+        pid,
+        int(fields[1]),
+        int(fields[19]),
+        command,
+        chr(fields[0][0]),
+        int(fields[3]),
+        int(fields[17]),
+        int(fields[6]),
+    )
 
 
 def ticks() -> int:

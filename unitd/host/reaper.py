@@ -14,6 +14,7 @@ import signal
 import struct
 from collections.abc import Callable
 
+from unitd.host import processes
 from unitd.host.children import Children
 from unitd.host.ports import Post
 from unitd.model.events import Exit, How, ProcessExited
@@ -28,6 +29,7 @@ _INFO = struct.Struct("QQ11Ii")
 _GET_INFO = 3 << 30 | 64 << 16 | 0xFF << 8 | 11
 _INFO_EXIT = 1 << 3
 _CORE_DUMPED = 0x80
+_LOOKS, _LOOK_AGAIN_S = 50, 0.01
 
 
 class Reaper:
@@ -55,6 +57,7 @@ class Reaper:
         self._awaited: dict[int, asyncio.Future[None]] = {}
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         loop.add_signal_handler(signal.SIGCHLD, self.look)
+        loop.call_soon(self.look)
 
     async def close(self, last: int = 0) -> None:
         """Stop looking, once the child `last` (0: none) is reaped; what is a zombie then stays one."""
@@ -119,10 +122,17 @@ class Reaper:
         self._children.remove(pid)
         self._reaped(pid, unit)
 
-    def _adopted_ended(self, unit: str, pid: int) -> None:
-        pidfd = self._adopted.pop(pid)
+    def _adopted_ended(self, unit: str, pid: int, looks: int = 0) -> None:
+        """The kernel tells the status once the parent has reaped the process; a slow parent is not waited for long."""
+        pidfd = self._adopted.get(pid, -1)
+        if pidfd < 0:
+            return
         self._loop.remove_reader(pidfd)
         how = exit_of(pidfd)
+        if how == UNKNOWN and looks < _LOOKS and processes.read(pid) is not None:
+            self._loop.call_later(_LOOK_AGAIN_S, self._adopted_ended, unit, pid, looks + 1)
+            return
+        del self._adopted[pid]
         os.close(pidfd)
 
         def forget() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from unitd.executor.child import PLACEHOLDER
 from unitd.host.ports import Surroundings
+from unitd.host.processes import read_file
 from unitd.model.exec_plan import Capabilities, EnvFile, ExecPlan, Scheduling
 from unitd.model.states import INFINITY
 from unitd.syntax.environment import load, substitute, valid_assignment
@@ -103,7 +104,7 @@ def _environment(plan: ExecPlan, around: Surroundings, names: list[str]) -> dict
     if names:
         environment.update(LISTEN_PID=pid, LISTEN_FDS=str(len(names)), LISTEN_FDNAMES=":".join(names))
     if any(word.startswith("tty") for word in (plan.stdio.input, plan.stdio.output, plan.stdio.error)):
-        environment.setdefault("TERM", "linux" if "tty" in plan.stdio.tty.removeprefix("/dev/ttyS") else "vt220")
+        environment.setdefault("TERM", _terminal(plan.stdio.tty))
     environment.update(_pair(assignment) for assignment in plan.environment)
     for file in plan.env_files:
         environment.update(_pair(assignment) for assignment in _assignments(file) if valid_assignment(assignment))
@@ -112,6 +113,14 @@ def _environment(plan: ExecPlan, around: Surroundings, names: list[str]) -> dict
         if name in environment and (not equals or environment[name] == value):
             del environment[name]
     return environment
+
+
+def _terminal(path: str) -> str:
+    """A virtual console is a "linux" terminal; of any other nothing is known."""
+    name = os.path.basename(path)
+    if name == "console":
+        name = (read_file("/sys/class/tty/console/active").decode().split() or [""])[-1]
+    return "linux" if name.startswith("tty") and name[3:].isdecimal() else "vt220"
 
 
 def _pair(assignment: str) -> tuple[str, str]:

@@ -29,7 +29,7 @@ from unitd.host.request import Unusable, request_of
 from unitd.model.events import Execed, Spawned, SpawnFailed
 from unitd.model.exec_plan import ExecPlan
 
-WINDOW = 64
+WINDOW = 32
 _PATIENCE = 3
 """How often in a row the fork server may die without an answer, before os.fork takes its place for good."""
 _EXECUTOR = os.path.dirname(child_side.__file__)
@@ -77,7 +77,7 @@ class Spawner:
         self._deaths = 0
         self.executor = _EXECUTOR
         self.server = 0
-        """The fork server's pid; 0: there is none."""
+        """The fork server's pid until it is reaped; 0: there is none."""
         self.nofile = resource.getrlimit(resource.RLIMIT_NOFILE)
         """The limits that the daemon was started with: what services get, whatever the daemon itself needs."""
         resource.setrlimit(resource.RLIMIT_NOFILE, (self.nofile[1], self.nofile[1]))
@@ -119,6 +119,8 @@ class Spawner:
         self.jobs_done()
         self._queue.clear()
         self._hang_up()
+        if self.server:
+            os.kill(self.server, signal.SIGKILL)
         for pipe in list(self._pipes):
             self._loop.remove_reader(pipe)
             os.close(pipe)
@@ -219,7 +221,7 @@ class Spawner:
 
     def _receive(self) -> None:
         """Take the answers that are there, at most a window of them a turn."""
-        for _ in range(2 * WINDOW):
+        for _ in range(WINDOW):
             try:
                 packet = self._channel.recv(65536) if self._channel is not None else b""
             except BlockingIOError:

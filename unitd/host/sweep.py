@@ -15,6 +15,7 @@ from unitd.host.kill import in_order
 from unitd.host.ports import Groups
 
 _PASSES = 16
+_LOOKS = 3
 _KTHREADD = 2
 
 
@@ -23,20 +24,34 @@ class Sweep:
 
     def __init__(self, children: Children, groups: Groups, server: Callable[[], int]) -> None:
         self._children, self._groups, self._server = children, groups, server
+        self._is_last = False
         everyone = processes.everyone()
         self._earlier = {(pid, everyone[pid].birth) for pid in _children_of(os.getpid(), everyone)}
 
     def left(self) -> dict[int, str]:
-        """The living processes that are ours, with their unit as far as it is known."""
+        """The living processes that are ours, with their unit as far as it is known.
+
+        A look through /proc can miss one that is born behind it while its parent ends: so none has to be seen thrice.
+        """
+        for _ in range(_LOOKS - 1):
+            if found := self._look():
+                return found
+        return self._look()
+
+    def _look(self) -> dict[int, str]:
+        found = self._groups.everyone()
         everyone = processes.everyone()
         units = {invocation: unit for unit, invocation in sorted(self._children.invocations.items())}
-        found = self._groups.everyone()
-        found.update((child.pid, child.unit) for child in self._children)
+        outside = {child.pid: child.unit for child in self._children}
         for pid in processes.descendants(os.getpid(), _without(everyone, self._earlier)):
-            found.setdefault(pid, "")
-        for pid in everyone:
-            if pid not in found and units and (unit := units.get(processes.invocation(pid))):
-                found[pid] = unit
+            outside.setdefault(pid, "")
+        for pid in everyone.keys() - found.keys() - outside.keys() if units else ():
+            if unit := units.get(processes.invocation(pid)):
+                outside[pid] = unit
+        for pid, unit in outside.items():
+            # A cgroup is empty just before its last process is a zombie.
+            if pid in everyone and not everyone[pid].is_ending:
+                found.setdefault(pid, unit)
         excepted = (os.getpid(), self._server(), _KTHREADD)
         return {
             pid: unit or units.get(processes.invocation(pid), "")
@@ -45,11 +60,14 @@ class Sweep:
         }
 
     def survivors(self) -> tuple[str, ...]:
-        """The same, each as `PID (command) of UNIT in WCHAN`."""
+        """The same, each as `PID (command) of UNIT in WCHAN`; after a SIGKILL to everyone they get it again."""
+        if self._is_last:
+            self.signal_everyone(signal.SIGKILL)
         return tuple(processes.described(pid, unit) for pid, unit in self.left().items())
 
     def signal_everyone(self, number: int) -> None:
         """The signal to all, deepest first, until nobody new is found; SIGKILL at once to whole cgroups too."""
+        self._is_last = number == signal.SIGKILL
         seen: set[int] = set()
         for _ in range(_PASSES):
             fresh = [pid for pid in self.left() if pid not in seen]

@@ -28,6 +28,7 @@ class WithoutCgroups:
         self._loop, self._post, self._children, self._server = loop, post, children, server
         self._seen: dict[tuple[int, int], str] = {}
         self._populated: set[str] = set()
+        self._doomed: set[str] = set()
         self._due: asyncio.Handle | None = None
         self._stopped: dict[str, dict[int, int]] = {}
 
@@ -45,6 +46,7 @@ class WithoutCgroups:
     def joined(self, unit: str) -> None:
         """A process of the unit exists: the next time that none is left is worth an event."""
         self._populated.add(unit)
+        self._doomed.discard(unit)
 
     def unit_of(self, pid: int) -> str:
         """Whose process it is or, as a zombie, was when last seen alive; "" when no unit's."""
@@ -98,10 +100,15 @@ class WithoutCgroups:
 
     def _look(self) -> None:
         self._due = None
-        living = set(self.everyone().values())
+        running = self.everyone()
+        for pid, unit in running.items():
+            if unit in self._doomed:
+                processes.send(pid, processes.birth(pid), signal.SIGKILL)
+        living = set(running.values())
         for unit in sorted(self._populated):
             if unit not in living and not self._children.of(unit):
                 self._populated.discard(unit)
+                self._doomed.discard(unit)
                 self._post(CgroupEmpty(unit))
 
     async def freeze(self, unit: str) -> bool:
@@ -123,18 +130,19 @@ class WithoutCgroups:
             processes.send(pid, birth, signal.SIGCONT)
 
     def kill(self, unit: str) -> None:
-        """SIGKILL to all, until a look finds nobody new."""
-        self._kill(lambda: self.members(unit))
+        """SIGKILL to all, until a look finds nobody new, and to whoever was born meanwhile at the next look."""
+        self._doomed.add(unit)
+        self._kill({unit})
 
     def kill_everyone(self) -> None:
         """SIGKILL to every unit's processes."""
-        self._kill(lambda: list(self.everyone()))
+        self._doomed |= self._populated
+        self._kill(self._doomed)
 
-    @staticmethod
-    def _kill(members: Callable[[], list[int]]) -> None:
+    def _kill(self, units: set[str]) -> None:
         seen: set[int] = set()
         for _ in range(_PASSES):
-            fresh = [pid for pid in members() if pid not in seen]
+            fresh = [pid for pid, unit in self.everyone().items() if unit in units and pid not in seen]
             if not fresh:
                 return
             for pid in fresh:
