@@ -136,11 +136,12 @@ def test_a_running_service_shows_what_it_does() -> None:
     view = View()
     runs = {"ExecStart": [Ran()]}
     view.all["a.service"] = replace(
-        service("a.service"), active=Active.ACTIVE, sub="running", cgroup="/x", service=Service(5, commands=runs)
+        service("a.service"), active=Active.ACTIVE, sub="running", cgroup="x", service=Service(5, commands=runs)
     )
     seen = world(view=view)
     assert get(A, "org.pyzinit.Service", "MainPID", seen) == 5
     assert get(A, "org.pyzinit.Service", "MemoryCurrent", seen) == 4096
+    assert get(A, "org.pyzinit.Service", "ControlGroup", seen) == "/x"
     assert get(A, "org.pyzinit.Service", "CPUUsageNSec", seen) == 2**64 - 1
     real = 1_700_000_000_000_000
     assert get(A, "org.pyzinit.Service", "ExecStart", seen) == [

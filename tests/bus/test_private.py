@@ -184,6 +184,17 @@ async def test_a_client_that_goes_while_it_is_waited_for(daemon: Daemon) -> None
     await other.close()
 
 
+async def test_a_client_that_leaves_is_no_news(daemon: Daemon) -> None:
+    found = await client(daemon.path)
+    await found.call("GetUnit", "s", "a.service")
+    await found.close()
+    for _ in range(3):
+        daemon.bus.tell(effects.UnitNew("x.service"))
+        daemon.bus.flush()
+        await asyncio.sleep(0)
+    assert daemon.log == []
+
+
 async def test_a_bug_in_one_answer_is_an_error_for_its_caller(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(daemon.view, "units", lambda: 1 // 0)
     found = await client(daemon.path)

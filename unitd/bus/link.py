@@ -193,7 +193,7 @@ class Link:
             self._begin(self._ask_owner(name))
 
     def _lost(self, reason: str) -> None:
-        self._say(f"cannot write to the bus {self._address}: {reason}")
+        self._say(f"cannot write to the bus {self._address}: {reason or 'it is gone'}")
         if self._bus is not None:
             self._bus.disconnect()
 

@@ -13,7 +13,7 @@ _MOST_AT_ONCE: Final = 2**18
 
 
 class Outbox:
-    """Writes to one socket; `lost` is called once, with the reason, when it cannot go on.
+    """Writes to one socket; `lost` is called once when it cannot go on, with the reason, or "" when the peer is gone.
 
     `limit`: bytes that may wait; a single message may be longer. `empty` is called when all that waited is written.
     The socket stays the caller's.
@@ -71,6 +71,9 @@ class Outbox:
             sent = self._socket.send(raw, socket.MSG_NOSIGNAL)
         except (BlockingIOError, InterruptedError):
             return raw
+        except (BrokenPipeError, ConnectionResetError):
+            self._fail("")
+            return raw[:0]
         except OSError as error:
             self._fail(error.strerror or str(error))
             return raw[:0]

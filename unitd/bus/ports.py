@@ -93,7 +93,7 @@ class ServiceStatus(Protocol):
 
 
 class Status(Protocol):
-    """A unit and what it is doing. `result`: of a unit that is no service; `cgroup`: "" when it has none."""
+    """A unit and what it is doing. `result`: of a unit that is no service; `cgroup`: below the daemon's sub-tree; "" when it has none."""
 
     @property
     def unit(self) -> Unit: ...
@@ -201,6 +201,7 @@ class About:
     unit_path: tuple[str, ...] = ()
     environment: tuple[str, ...] = ()
     cgroup: str = ""
+    """The daemon's sub-tree, as in /proc/self/cgroup; "" for the root."""
     log_level: str = "info"
     log_target: str = "console"
     machine_id: str = ""

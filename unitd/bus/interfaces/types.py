@@ -80,8 +80,12 @@ def _slice(world: World, status: Status) -> str:
     return str(slice)
 
 
+def _group(world: World, status: Status) -> str:
+    return f"{world.about.cgroup}/{status.cgroup.strip('/')}" if status.cgroup else ""
+
+
 _GROUP: Final = (
-    Property("ControlGroup", "s", Emits.NONE, lambda world, status: status.cgroup, "Its cgroup; empty for none."),
+    Property("ControlGroup", "s", Emits.NONE, _group, "Its cgroup, as /proc/PID/cgroup has it; empty for none."),
     Property("Slice", "s", Emits.NONE, _slice, "The slice that its cgroup is in."),
     _gauge("MemoryCurrent", lambda world, unit: world.gauges.memory(unit), "Bytes in use."),
     _gauge("CPUUsageNSec", lambda world, unit: world.gauges.cpu(unit), "Processor time since the start."),
