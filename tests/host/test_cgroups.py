@@ -59,6 +59,18 @@ async def test_one_that_is_in_use_is_not_released(here: World) -> None:
     await here.told(Execed)
     here.host.perform(Release("a.service"))
     assert here.host.groups.units() == {"a.service": "system.slice/a.service"}
+    assert here.warnings == []
+    await here.stopped()
+
+
+async def test_who_is_spared_is_named(here: World) -> None:
+    here.host.perform(Release("a.service", spared=True))
+    here.spawn("/bin/sleep", "100")
+    pid = (await here.told(Spawned)).pid
+    await here.told(Execed)
+    here.host.perform(Release("a.service", spared=True))
+    assert len(here.warnings) == 1
+    assert here.warnings[0].startswith(f"a.service leaves behind {pid} (/bin/sleep 100)")
     await here.stopped()
 
 

@@ -48,6 +48,14 @@ while time.monotonic() < end:
         os._exit(0)
 """
 
+# 1024 processes at the most, none of which waits for another.
+BOMB = """
+import os, time
+for _ in range(10):
+    os.fork()
+time.sleep(30)
+"""
+
 ESCAPE = """
 import os, time
 for _ in range(2):
@@ -149,6 +157,19 @@ async def test_a_chain_that_forks_and_exits(here: World) -> None:
     here.kill(signal.SIGTERM, sure=False)
     await here.told(CgroupEmpty)
     assert len((await here.told(Signalled)).sent) == 1, "frozen, the chain has one link"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+async def test_a_fork_bomb_while_it_goes_off(here: World, number: int) -> None:
+    here.python(BOMB)
+    await here.told(Execed)
+    while len(here.host.groups.members("a.service")) < 4:
+        await asyncio.sleep(0)
+    here.kill(number, sure=number == signal.SIGKILL)
+    await here.told(CgroupEmpty)
+    assert len((await here.told(Signalled)).sent) >= 4
+    here.host.perform(Verify())
+    assert (await here.told(Survivors)).left == ()
 
 
 @pytest.mark.slow

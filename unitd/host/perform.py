@@ -139,8 +139,8 @@ class Host:
                 self.killer.afterwards(plan.unit, lambda: self._spawn(effect))
             case Kill():
                 self.killer.kill(effect)
-            case Release(unit=unit, directories=directories):
-                self._release(unit, directories)
+            case Release():
+                self._release(effect)
             case GuessMain(unit=unit):
                 self._guess_main(unit)
             case KillEverything(signal=number):
@@ -187,10 +187,13 @@ class Host:
             return
         self.spawner.spawn(plan, procs)
 
-    def _release(self, unit: str, directories: tuple[str, ...]) -> None:
+    def _release(self, effect: Release) -> None:
+        unit = effect.unit
         self.groups.release(unit)
         self._logs.close_fifo(unit)
-        for directory in directories:
+        if effect.spared and (left := self.groups.members(unit)):
+            self._warn(f"{unit} leaves behind {', '.join(processes.described(pid, '') for pid in left)}")
+        for directory in effect.directories:
             try:
                 shutil.rmtree(directory)
             except FileNotFoundError:

@@ -46,7 +46,7 @@ class Sweep:
         for pid in processes.descendants(os.getpid(), _without(everyone, self._earlier)):
             outside.setdefault(pid, "")
         for pid in everyone.keys() - found.keys() - outside.keys() if units else ():
-            if unit := units.get(processes.invocation(pid)):
+            if everyone[pid].is_alive and (unit := units.get(processes.invocation(pid))):
                 outside[pid] = unit
         for pid, unit in outside.items():
             # A cgroup is empty just before its last process is a zombie.
