@@ -1,6 +1,7 @@
 """The engine: one event in, all that follows from it, effects out.
 
-handle() drains to a fixed point: changes of state first, then what machines ask for, then jobs whose turn it is.
+handle() drains: changes of state first, then what machines ask for, then jobs whose turn it is, to a fixed point.
+When very many jobs may run it stops before that, and deadline() says that there is more to do at once.
 Nothing else in the program decides anything about units.
 """
 
@@ -27,7 +28,11 @@ from unitd.model.events import (
     Tick,
     UnitFilesChanged,
 )
-from unitd.model.states import JobMode, JobResult, JobType
+from unitd.model.states import INFINITY, JobMode, JobResult, JobType
+
+
+JOBS_AT_ONCE = 32
+"""Jobs that are begun in one turn, before their effects are carried out."""
 
 
 class Engine:
@@ -47,6 +52,7 @@ class Engine:
         """
         self.core = Core(Units(source), config, bases, new_id, may_exit, now=now, began=now)
         self.view = View(self.core)
+        self._is_late = False
 
     def handle(self, event: Event, now: int) -> list[Effect]:
         """What is to be done because of `event` at `now` (monotonic us)."""
@@ -61,7 +67,9 @@ class Engine:
     def deadline(self) -> int:
         """The next instant at which Tick is due (monotonic us), INFINITY for none."""
         core = self.core
-        first = min(core.deadlines.values(), default=core.units.queue.deadline())
+        if self._is_late:
+            return core.now
+        first = min(core.deadlines.values(), default=INFINITY)
         return min(first, core.units.queue.deadline(), ending.next_instant(core))
 
     def boot(self, target: str, now: int) -> list[Effect]:
@@ -69,7 +77,7 @@ class Engine:
         asked = JobAsked(0, target, JobType.START, JobMode.REPLACE, Caller(what="start-up"))
         self.core.first_job = self.core.units.queue.next_id
         effects = self.handle(asked, now)
-        if not len(self.core.units.queue) and not self.core.finished:
+        if self.core.units.queue.get(self.core.first_job) is None and not self.core.finished:
             self.core.finished = now
         return effects
 
@@ -108,8 +116,11 @@ class Engine:
                 queueing.finish(core, job, JobResult.TIMEOUT)
 
     def _drain(self) -> None:
+        """Follow everything up; but begin only so many jobs at a time, so that the first ones are acted on soon."""
         core = self.core
         queue = core.units.queue
+        begun = 0
+        self._is_late = False
         while True:
             if core.changes:
                 consequences.follow(core, core.changes.popleft())
@@ -117,7 +128,11 @@ class Engine:
                 consequences.on_failure(core, core.fallen.popleft())
             elif core.asks:
                 self._answer_ask(*core.asks.popleft())
+            elif begun == JOBS_AT_ONCE:
+                self._is_late = True
+                break
             elif (job := queue.next_runnable(core.units)) is not None:
+                begun += 1
                 self._run(job)
             elif stuck := queue.stuck():
                 self._release(stuck[0])

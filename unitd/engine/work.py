@@ -84,6 +84,10 @@ def _start(core: Core, record: Record, job: Job) -> None:
         core.step(record, Refuse(Result.START_LIMIT))
         queueing.finish(core, job, JobResult.FAILED)
         return
+    if isinstance(record.state, Socket) and (service := _served(core, record)):
+        core.log(Level.ERR, f"cannot start {record.name}: {service} runs already, without it", record.name)
+        queueing.finish(core, job, JobResult.FAILED)
+        return
     after = core.units.related(record.name, Atom.AFTER)
     for bound in core.units.related(record.name, Atom.CANNOT_BE_ACTIVE_WITHOUT):
         if bound in after and not core.units.active(bound).is_up:
@@ -106,6 +110,15 @@ def unsupported(record: Record) -> str | None:
     if isinstance(record.state, Socket) and settings.value(record.unit, "Accept"):
         return "Accept=yes is not carried out yet"
     return None
+
+
+def _served(core: Core, record: Record) -> str:
+    """The service of a socket that is up and so cannot be handed the socket any more (systemd.socket(5)); "" if none."""
+    for name in core.units.related(record.name, Atom.TRIGGERS):
+        other = core.units.known(name)
+        if other is not None and not other.active.is_down and other.sub != "auto-restart":
+            return name
+    return ""
 
 
 def _limited(core: Core, record: Record) -> bool:

@@ -46,12 +46,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(options: Options, place: Place, journal: Journal) -> int:
     with asyncio.Runner() as runner:
         loop = runner.get_loop()
+        # What is loaded at the start stays; looking through it again and again would only cost time.
+        gc.disable()
         daemon = Daemon(loop, options, place, journal)
         try:
             daemon.start()
-            # What is loaded now stays; collecting it again and again would only cost time.
-            gc.collect()
             gc.freeze()
+            gc.enable()
             leaving = runner.run(daemon.wait())
         finally:
             with contextlib.suppress(OSError):

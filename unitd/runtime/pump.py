@@ -89,6 +89,9 @@ class Pump:
     def _arm(self) -> None:
         """One timer, for the next deadline."""
         due = self._engine.deadline()
+        if due <= self._monotonic():
+            self.post(Tick())
+            return
         if due == self._due and self._timer is not None:
             return
         if self._timer is not None:
