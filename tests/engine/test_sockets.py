@@ -51,6 +51,16 @@ def test_a_service_started_by_hand_takes_the_socket_along() -> None:
     assert made.effects(Spawn)[0].plan.sockets == ("a.socket",)
 
 
+def test_a_socket_comes_too_late_for_a_service_that_runs() -> None:
+    made = house()
+    made.start("a.service")
+    made.job("start", "a.socket")
+    made.run()
+    assert made.results("a.socket")[-1] == "failed"
+    assert made.effects(Listen) == []
+    assert made.state("a.service") == "active/running success"
+
+
 def test_traffic_during_a_restart_is_not_lost() -> None:
     made = house({"/bin/a": Program(slow=SECOND)})
     made.start("a.socket", "a.service")

@@ -230,4 +230,5 @@ def rest(turn: Turn, result: Result) -> None:
         turn.add(UnwatchPidFile(turn.name, conf.pid_file, remove=True))
     keep = again and not conf.volatile_on_restart
     runtime = turn.context.bases["Runtime"]
-    turn.add(Release(turn.name, () if keep else tuple(f"{runtime}/{name}" for name in conf.volatile)))
+    directories = () if keep else tuple(f"{runtime}/{name}" for name in conf.volatile)
+    turn.add(Release(turn.name, directories, spared=service.populated))

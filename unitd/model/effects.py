@@ -44,10 +44,14 @@ class Kill:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """The unit rests: remove its cgroup, close its log, remove `directories` (RuntimeDirectoryPreserve=no)."""
+    """The unit rests: remove its cgroup, close its log, remove `directories` (RuntimeDirectoryPreserve=no).
+
+    `spared`: processes of it may live on (KillMode=); they are named in the daemon's log.
+    """
 
     unit: str
     directories: tuple[str, ...] = ()
+    spared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
