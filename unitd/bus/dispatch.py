@@ -96,16 +96,16 @@ class Dispatch:
         """Send the answers that were held."""
         held, self._held = self._held, []
         for connection, asked, outcome in held:
-            self._reply(connection, asked, outcome)
+            self._send(connection, asked, outcome)
 
     def forget(self, connection: Connection) -> None:
         """The connection is gone: nobody waits on it any more."""
         self._waiting = {token: each for token, each in self._waiting.items() if each.connection is not connection}
         self._held = [each for each in self._held if each[0] is not connection]
 
-    def refuse(self, connection: Connection, asked: Message, outcome: Outcome) -> None:
+    def reply(self, connection: Connection, asked: Message, outcome: Outcome) -> None:
         """Answer a call that was judged elsewhere."""
-        self._reply(connection, asked, outcome)
+        self._send(connection, asked, outcome)
 
     def _settle(self, connection: Connection, asked: Message, outcome: Outcome, *, held: bool) -> None:
         match outcome:
@@ -125,9 +125,9 @@ class Dispatch:
         if held:
             self._held.append((connection, asked, outcome))
         else:
-            self._reply(connection, asked, outcome)
+            self._send(connection, asked, outcome)
 
-    def _reply(self, connection: Connection, asked: Message, outcome: Outcome) -> None:
+    def _send(self, connection: Connection, asked: Message, outcome: Outcome) -> None:
         if asked.flags & NO_REPLY_EXPECTED:
             return
         try:

@@ -93,7 +93,10 @@ class ServiceStatus(Protocol):
 
 
 class Status(Protocol):
-    """A unit and what it is doing. `result`: of a unit that is no service; `cgroup`: below the daemon's sub-tree; "" when it has none."""
+    """A unit and what it is doing.
+
+    `result`: of a unit that is no service; `cgroup`: below the daemon's sub-tree, "" when it has none.
+    """
 
     @property
     def unit(self) -> Unit: ...

@@ -133,7 +133,7 @@ class Client:
         if asked.destination == DBUS:
             call = Call(asked.path, asked.interface, asked.member, asked.signature, asked.body, self.by)
             outcome = driver.answer(call, self._name, self.ours, self._server.guid, os.geteuid(), os.getpid())
-            self._server.dispatch.refuse(_FromTheBus(self), asked, outcome)
+            self._server.dispatch.reply(_FromTheBus(self), asked, outcome)
             return
         self._server.dispatch.take(self, asked, self.by)
 

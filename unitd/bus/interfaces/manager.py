@@ -59,7 +59,7 @@ def _get_unit(call: Call, world: World, _: None) -> Outcome:
 
 
 def _load_unit(call: Call, world: World, _: None) -> Outcome:
-    return requests.loaded(call, world, call.body[0], lambda status: _path(world, status.unit.name))
+    return requests.loaded(world, call.body[0], lambda status: _path(world, status.unit.name))
 
 
 def _unit_of_pid(world: World, pid: int) -> Outcome:
@@ -121,9 +121,12 @@ def _list_by_names(call: Call, world: World, _: None) -> Outcome:
     def rest(at: int) -> Outcome:
         for index in range(at, len(names)):
             if world.view.status(names[index]) is None:
-                return requests.loaded(call, world, names[index], lambda _, next=index + 1: rest(next))
+                return requests.loaded(world, names[index], after(index))
         found = [status for name in names if (status := world.view.status(name)) is not None]
         return Reply(UNIT_ROWS, ([_row(world, status) for status in found],))
+
+    def after(index: int) -> Callable[[Status], Outcome]:
+        return lambda _: rest(index + 1)
 
     return rest(0)
 
@@ -344,8 +347,8 @@ def _timestamp(name: str) -> tuple[Property, Property]:
 
 
 def _progress(world: World, _: None) -> float:
-    running = sum(job.state is JobState.RUNNING for job in world.view.jobs())
-    return running / max(1, len(world.view.jobs())) if world.view.jobs() else 1.0
+    jobs = world.view.jobs()
+    return sum(job.state is JobState.RUNNING for job in jobs) / len(jobs) if jobs else 1.0
 
 
 _PROPERTIES: Final = (
@@ -385,7 +388,6 @@ _SIGNALS: Final = (
         arguments("firmware:t loader:t kernel:t initrd:t userspace:t total:t"),
         "The first target is reached; lengths in microseconds.",
     ),
-    Signal("UnitFilesChanged", (), "Unit files came or went."),
     Signal("Reloading", arguments("active:b"), "A daemon-reload begins, or is done."),
     Signal(
         "ShutdownProgress",

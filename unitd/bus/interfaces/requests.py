@@ -1,6 +1,7 @@
 """Calls that the engine carries out: each becomes a request event, and its answer a reply."""
 
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias
 
 from unitd.bus.calls import Ask, Call, Fault, Outcome, Reply
 from unitd.bus.ports import Status, View, World
@@ -22,6 +23,8 @@ from unitd.model.unit import Unit
 from unitd.syntax import unit_name
 
 REPLY: Final = Reply()
+_Told: TypeAlias = Callable[[World, int], Outcome]
+"""(world, job id) -> the reply."""
 _LAST_SIGNAL: Final = 64
 _TYPES: Final = {type.value: type for type in JobType}
 _MODES: Final = {mode.value: mode for mode in JobMode}
@@ -41,7 +44,7 @@ def can_reload(view: View, unit: Unit) -> bool:
     return unit.type == "mount" or bool(view.deps(unit.name, Dep.PROPAGATES_RELOAD_TO))
 
 
-def loaded(call: Call, world: World, name: str, then: Any) -> Outcome:
+def loaded(world: World, name: str, then: Callable[[Status], Outcome]) -> Outcome:
     """Load the unit, then judge its Status by `then`, a function that gives an Outcome."""
     if not unit_name.valid(name):
         return invalid(f"cannot use {name[:300]!r}: it is not the name of a unit")
@@ -50,8 +53,7 @@ def loaded(call: Call, world: World, name: str, then: Any) -> Outcome:
         status = world.view.status(real if isinstance(real, str) else name)
         if status is None:
             return Fault(Kind.NO_SUCH_UNIT, f"cannot use {name}: unit {name} not loaded")
-        outcome: Outcome = then(status)
-        return outcome
+        return then(status)
 
     return Ask(lambda token: LoadAsked(token, name), judge)
 
@@ -69,15 +71,14 @@ def enqueue(call: Call, world: World, name: str, type: str, mode: str) -> Outcom
 
     def reply(world: World, id: int) -> Outcome:
         mine = world.view.job(id)
-        if mine is None:
-            return Fault(Kind.NO_SUCH_JOB, f"cannot tell of job {id}: it is done already")
+        unit, asked = (mine.unit, mine.type) if mine else (name, JobType(type))
         others = [job for job in world.view.jobs() if job.id != id and job.id not in before]
         path = world.dialect
         rows = [
             (job.id, path.job_path(job.id), job.unit, path.unit_path(job.unit), job.type.value)
             for job in sorted(others, key=lambda job: job.id)
         ]
-        body = (mine.id, path.job_path(id), mine.unit, path.unit_path(mine.unit), mine.type.value, rows)
+        body = (id, path.job_path(id), unit, path.unit_path(unit), asked.value, rows)
         return Reply("uososa(uosos)", body)
 
     return _job(call, world, name, _TYPES[type], mode, False, reply)
@@ -87,7 +88,7 @@ def _path_of_job(world: World, id: int) -> Outcome:
     return Reply("o", (world.dialect.job_path(id),))
 
 
-def _job(call: Call, world: World, name: str, type: JobType, mode: str, if_possible: bool, reply: Any) -> Outcome:
+def _job(call: Call, world: World, name: str, type: JobType, mode: str, if_possible: bool, reply: _Told) -> Outcome:
     if not unit_name.valid(name):
         return invalid(f"cannot {type} {name[:300]!r}: it is not the name of a unit")
     if mode not in _MODES:
@@ -99,7 +100,7 @@ def _job(call: Call, world: World, name: str, type: JobType, mode: str, if_possi
     def choose(status: Status) -> Outcome:
         return ask(_IF_POSSIBLE[type] if can_reload(world.view, status.unit) else type)
 
-    return loaded(call, world, name, choose) if if_possible else ask(type)
+    return loaded(world, name, choose) if if_possible else ask(type)
 
 
 def kill(call: Call, name: str, whom: str, signal: int) -> Outcome:
