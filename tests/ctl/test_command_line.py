@@ -122,7 +122,10 @@ def test_no_daemon(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_directory_without_socket(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--runtime-dir", str(tmp_path), "status"]) == 1
-    assert "starting or stopping, or died there" in capsys.readouterr().err
+    assert "no daemon seems to run there" in capsys.readouterr().err
+    (tmp_path / "lock").touch()
+    assert main(["--runtime-dir", str(tmp_path), "status"]) == 1
+    assert "starting or stopping there" in capsys.readouterr().err
 
 
 def test_dead_socket(peer: Peer, run: Run) -> None:

@@ -165,21 +165,22 @@ def _tell(session: Session, outcomes: list[Outcome], verb: Verb) -> int:
             entry["reason"] = explanation.reason
             if not session.options.quiet and not session.options.json:
                 say("\n".join(explanation.lines))
-        elif verb.type == "stop" and outcome.result == "done":
-            _tell_of_force(session, outcome.unit)
+        elif verb.type == "stop" and outcome.result == "done" and session.get(outcome.unit, "ActiveState") == "failed":
+            # A success, but an operator wants to know that it did not go well.
+            _tell_of_end(session, outcome.unit, "is stopped, but failed")
         told.append(entry)
     if session.options.json:
         session.json(told)
     return status
 
 
-def _tell_of_force(session: Session, unit: str) -> None:
-    """A stop that is done is a success, but an operator wants to know when it did not go well."""
-    if session.options.quiet or session.options.json or session.get(unit, "ActiveState") != "failed":
+def _tell_of_end(session: Session, unit: str, how: str) -> None:
+    """Say why a unit is failed now that it is down."""
+    if session.options.quiet or session.options.json:
         return
     from unitd.ctl.failure import cause
 
-    say(f"{unit} is stopped, but failed: {cause(session.values(unit))}")
+    say(f"{unit} {how}: {cause(session.values(unit))}")
 
 
 def _until_down(session: Session, units: list[str]) -> int:
@@ -190,7 +191,9 @@ def _until_down(session: Session, units: list[str]) -> int:
             state, job = session.get(unit, "ActiveState"), session.get(unit, "Job")
             if state in ("inactive", "failed") and not job[0]:
                 left.discard(unit)
-                failed = failed or state == "failed"
+                if state == "failed":
+                    failed = True
+                    _tell_of_end(session, unit, "ended, and failed")
         if left:
             _next_change(session, left)
     return int(failed)

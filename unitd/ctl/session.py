@@ -194,8 +194,8 @@ def _advice(directory: str, error: OSError) -> str:
         return "the directory is another user's; try as that user or as root"
     if isinstance(error, ConnectionRefusedError):
         return "the socket is there but no daemon listens: it died; start unitd again and it finds its services"
-    if os.path.isdir(directory):
-        return f"{directory} is there but has no socket: unitd is starting or stopping, or died there; see its log"
+    if os.path.exists(f"{directory}/lock"):
+        return "a daemon is starting or stopping there, or died while it was; see its log"
     user = os.environ.get("XDG_RUNTIME_DIR", "")
     if directory == "/run/unitd" and user and os.path.exists(f"{user}/unitd/private"):
         return "no system daemon seems to run, but yours does: unitctl --user"
