@@ -113,7 +113,7 @@ def unsupported(record: Record) -> str | None:
 
 
 def _served(core: Core, record: Record) -> str:
-    """The service of a socket that is up and so cannot be handed the socket any more (systemd.socket(5)); "" if none."""
+    """The service of a socket that is up, and so cannot be handed the socket any more; "" when there is none."""
     for name in core.units.related(record.name, Atom.TRIGGERS):
         other = core.units.known(name)
         if other is not None and not other.active.is_down and other.sub != "auto-restart":

@@ -1,0 +1,119 @@
+"""The first process of a lab: makes the world private, then is the daemon (PID 1) or starts it beside itself.
+
+Rests on mount(2), pivot_root(2) and overlayfs: what is written goes to a tmpfs and is gone with the namespaces; the
+machine's /run, /dev, /sys and network are not to be seen. Run as `python -I inside.py JSON`, within new mount, pid,
+network, IPC, UTS and cgroup namespaces.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import signal
+import subprocess
+import sys
+from typing import Any
+
+NOSUID, NODEV, NOEXEC, READ_ONLY, REMOUNT, BIND, REC, PRIVATE = 2, 4, 8, 1, 32, 4096, 16384, 1 << 18
+DEVICES = {"null": 3, "zero": 5, "full": 7, "random": 8, "urandom": 9}
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def mount(source: str, target: str, kind: str, flags: int = 0, options: str = "") -> None:
+    """mount(2); OSError."""
+    words = [text.encode() for text in (source, target, kind)]
+    if libc.mount(*words, ctypes.c_ulong(flags), options.encode()) != 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), target)
+
+
+def enter(scratch: str, kept: list[str], cgroups: str) -> None:
+    """Make an overlay of / on a tmpfs at `scratch` the root, with everything volatile of its own."""
+    mount("none", "/", "", REC | PRIVATE)
+    mount("lab", scratch, "tmpfs", 0, "mode=0755")
+    root = f"{scratch}/root"
+    for name in ("upper", "work", "root"):
+        os.mkdir(f"{scratch}/{name}")
+    mount("lab", root, "overlay", 0, f"lowerdir=/,upperdir={scratch}/upper,workdir={scratch}/work")
+    device = os.stat("/").st_dev
+    for path in kept:
+        if os.stat(path).st_dev != device:
+            os.makedirs(root + path, exist_ok=True)
+            mount(path, root + path, "", BIND)
+    for name, mode in (("run", "0755"), ("tmp", "1777"), ("var/tmp", "1777"), ("dev", "0755"), ("mnt", "0755")):
+        mount("lab", f"{root}/{name}", "tmpfs", NOSUID, f"mode={mode}")
+    _devices(f"{root}/dev")
+    mount("proc", f"{root}/proc", "proc", NOSUID | NODEV | NOEXEC)
+    mount("sysfs", f"{root}/sys", "sysfs", READ_ONLY | NOSUID | NODEV | NOEXEC)
+    mount(f"{root}/proc/sys", f"{root}/proc/sys", "", BIND)
+    mount("none", f"{root}/proc/sys", "", REMOUNT | BIND | READ_ONLY)
+    if cgroups != "none":
+        flags = READ_ONLY if cgroups == "read-only" else 0
+        mount("cgroup2", f"{root}/sys/fs/cgroup", "cgroup2", flags | NOSUID | NODEV | NOEXEC)
+    os.chdir(root)
+    subprocess.run(["pivot_root", ".", "mnt"], check=True)
+    os.chdir("/")
+    subprocess.run(["umount", "--lazy", "/mnt"], check=True)
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+
+
+def _devices(folder: str) -> None:
+    os.umask(0)
+    for name, minor in DEVICES.items():
+        os.mknod(f"{folder}/{name}", 0o020666, os.makedev(1, minor))
+    os.mknod(f"{folder}/tty", 0o020666, os.makedev(5, 0))
+    for name in ("pts", "shm", "mqueue"):
+        os.mkdir(f"{folder}/{name}")
+    mount("devpts", f"{folder}/pts", "devpts", NOSUID | NOEXEC, "newinstance,ptmxmode=0666,mode=0620")
+    mount("lab", f"{folder}/shm", "tmpfs", NOSUID | NODEV, "mode=1777")
+    os.symlink("pts/ptmx", f"{folder}/ptmx")
+    os.symlink("/proc/self/fd", f"{folder}/fd")
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        os.symlink(f"/proc/self/fd/{number}", f"{folder}/{name}")
+    os.umask(0o022)
+
+
+def start(argv: list[str], environment: dict[str, str], uid: int) -> None:
+    """Become the daemon, as `uid`."""
+    if uid:
+        os.setgroups([])
+        os.setresgid(uid, uid, uid)
+        os.setresuid(uid, uid, uid)
+    os.execve(argv[0], argv, environment)
+
+
+def keep(argv: list[str], environment: dict[str, str], uid: int, status: str) -> None:
+    """Start the daemon beside us, reap whoever comes to us, and write the daemon's exit status to `status`."""
+    daemon = os.fork()
+    if daemon == 0:
+        os.setsid()
+        start(argv, environment, uid)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    while True:
+        try:
+            pid, raw = os.wait()
+        except ChildProcessError:
+            signal.pause()
+            continue
+        if pid == daemon:
+            with open(f"{status}.new", "w", encoding="ascii") as file:
+                file.write(str(os.waitstatus_to_exitcode(raw)))
+            os.rename(f"{status}.new", status)
+
+
+def main(order: dict[str, Any]) -> None:
+    enter(order["scratch"], order["kept"], order["cgroups"])
+    for folder, mode in order["folders"].items():
+        os.makedirs(folder, exist_ok=True)
+        os.chmod(folder, mode)
+    for path, text in order["files"].items():
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+    if order["role"] == "init":
+        start(order["argv"], order["environment"], order["uid"])
+    keep(order["argv"], order["environment"], order["uid"], order["status"])
+
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]))
