@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import resource
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ import pytest
 
 from tests.bus.clients import MANAGER, PROPERTIES, Failed, client, connect, run
 from tests.bus.fakes import Daemon, Progress
-from unitd.bus import bus
+from unitd.bus import bus, private
 from unitd.model import effects, events
 from unitd.wire import message
 from unitd.wire.dialects import SYSTEMD1
@@ -193,6 +194,25 @@ async def test_a_client_that_leaves_is_no_news(daemon: Daemon) -> None:
         daemon.bus.flush()
         await asyncio.sleep(0)
     assert daemon.log == []
+
+
+async def test_no_descriptor_left_is_said_and_waited_out(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(private, "_RETRY_S", 0.001)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lowest = os.dup(0)
+    os.close(lowest)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest + 1, limits[1]))
+    try:
+        found = await connect(daemon.path)
+        async with asyncio.timeout(10):
+            while not daemon.log:
+                await asyncio.sleep(0)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert "cannot accept a client" in daemon.log[0]
+    assert (await found.authenticate()).startswith("OK ")
+    assert await found.call("GetUnit", "s", "a.service") == (UNIT,)
+    await found.close()
 
 
 async def test_a_bug_in_one_answer_is_an_error_for_its_caller(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
