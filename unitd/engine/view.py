@@ -96,6 +96,9 @@ class View:
     def jobs(self) -> Sequence[Job]:
         return list(self._core.units.queue)
 
+    def has_jobs(self) -> bool:
+        return len(self._core.units.queue) > 0
+
     def job(self, id: int) -> Job | None:
         return self._core.units.queue.get(id)
 

@@ -112,8 +112,10 @@ class Queue:
 
         [] while a job runs or waits for its own unit. Merging can make such a cycle after the order was verified.
         """
+        if self._running:
+            return []
         blocked = next((job.unit for job in self._units.values() if not self._waits.is_free(job.unit)), None)
-        if self._running or blocked is None:
+        if blocked is None:
             return []
         trail: dict[str, None] = {}
         while blocked not in trail:

@@ -199,7 +199,7 @@ class Daemon:
 
     def _flush(self) -> None:
         self._bus.flush()
-        if not self.engine.view.jobs():
+        if not self.engine.view.has_jobs():
             self._host.jobs_done()
 
 
