@@ -4,7 +4,6 @@ The same writer serves Introspect and dbus/*.xml; the latter has prose, in the a
 """
 
 from collections.abc import Iterable, Iterator
-from xml.sax.saxutils import quoteattr
 
 from unitd.bus.interfaces.table import Arguments, Emits, Interface, Method, Property, Signal
 from unitd.wire.dialects import Dialect
@@ -16,11 +15,13 @@ HEAD = (
 _EMITS = "org.freedesktop.DBus.Property.EmitsChangedSignal"
 _DOC = "org.gtk.GDBus.DocString"
 
+_ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\n": "&#10;"})
+
 
 def node(dialect: Dialect, interfaces: Iterable[Interface], children: Iterable[str]) -> str:
     """The XML of an object with these interfaces and child nodes."""
     body = [_written(each, dialect) for each in interfaces]
-    body += [f"  <node name={quoteattr(child)}/>\n" for child in children]
+    body += [f"  <node name={_quoted(child)}/>\n" for child in children]
     return f"{HEAD}<node>\n{''.join(body)}</node>\n"
 
 
@@ -49,27 +50,27 @@ def _interface(interface: Interface, dialect: Dialect, prose: bool) -> str:
         lines += _signal(signal, prose)
     for row in interface.properties.values():
         lines += _property(row, prose)
-    return f"  <interface name={quoteattr(name)}>\n{''.join(lines)}  </interface>\n"
+    return f"  <interface name={_quoted(name)}>\n{''.join(lines)}  </interface>\n"
 
 
 def _doc(text: str, prose: bool, indent: int) -> Iterator[str]:
     if prose and text:
-        yield f"{' ' * indent}<annotation name={quoteattr(_DOC)} value={quoteattr(text)}/>\n"
+        yield f"{' ' * indent}<annotation name={_quoted(_DOC)} value={_quoted(text)}/>\n"
 
 
 def _arguments(names: Arguments, direction: str) -> Iterator[str]:
-    way = f" direction={quoteattr(direction)}" if direction else ""
+    way = f" direction={_quoted(direction)}" if direction else ""
     for name, type in names:
-        yield f"      <arg name={quoteattr(name)} type={quoteattr(type)}{way}/>\n"
+        yield f"      <arg name={_quoted(name)} type={_quoted(type)}{way}/>\n"
 
 
 def _element(kind: str, name: str, inside: list[str], more: str = "") -> Iterator[str]:
     if inside:
-        yield f"    <{kind} name={quoteattr(name)}{more}>\n"
+        yield f"    <{kind} name={_quoted(name)}{more}>\n"
         yield from inside
         yield f"    </{kind}>\n"
     else:
-        yield f"    <{kind} name={quoteattr(name)}{more}/>\n"
+        yield f"    <{kind} name={_quoted(name)}{more}/>\n"
 
 
 def _method(method: Method, prose: bool) -> Iterator[str]:
@@ -84,5 +85,10 @@ def _signal(signal: Signal, prose: bool) -> Iterator[str]:
 def _property(row: Property, prose: bool) -> Iterator[str]:
     inside = list(_doc(row.doc, prose, 6))
     if row.emits is not Emits.CHANGE:
-        inside.append(f"      <annotation name={quoteattr(_EMITS)} value={quoteattr(row.emits)}/>\n")
-    return _element("property", row.name, inside, f' type={quoteattr(row.type)} access="read"')
+        inside.append(f"      <annotation name={_quoted(_EMITS)} value={_quoted(row.emits)}/>\n")
+    return _element("property", row.name, inside, f' type={_quoted(row.type)} access="read"')
+
+
+def _quoted(text: str) -> str:
+    """A value of an attribute (XML 1.0, 2.3)."""
+    return f'"{text.translate(_ESCAPES)}"'
