@@ -34,6 +34,7 @@ POWER: dict[str, Leaving] = {
     "halt.target": Leaving.HALT,
     "kexec.target": Leaving.KEXEC,
     "exit.target": Leaving.EXIT,
+    "ctrl-alt-del.target": Leaving.REBOOT,
 }
 """Targets whose start is a shutdown, whoever asks."""
 

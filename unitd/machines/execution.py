@@ -90,6 +90,7 @@ def base_plan(unit: Unit, cgroup: str, invocation: str, bases: Mapping[str, str]
             reset_on_fork=get("CPUSchedulingResetOnFork"),
             io_class=get("IOSchedulingClass"),
             io_priority=get("IOSchedulingPriority"),
+            affinity=get("CPUAffinity"),
         ),
         capabilities=Capabilities(
             bounding=get("CapabilityBoundingSet"),
@@ -115,7 +116,13 @@ def _stdio(get: Any) -> Stdio:
     stdout = get("StandardOutput") or "journal"
     if stdout == "inherit" and stdin in ("null", "data"):
         stdout = "journal"
-    return Stdio(_stream(stdin), _stream(stdout), _stream(get("StandardError") or "inherit"), get("TTYPath"))
+    return Stdio(
+        _stream(stdin),
+        _stream(stdout),
+        _stream(get("StandardError") or "inherit"),
+        get("TTYPath"),
+        b"".join(get("StandardInputData")),
+    )
 
 
 def _stream(word: str) -> str:

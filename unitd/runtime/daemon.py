@@ -12,7 +12,7 @@ from unitd import __version__
 from unitd.bus.bus import Bus
 from unitd.bus.ports import About, World
 from unitd.engine.engine import Engine
-from unitd.host import accounts, clock, conditions, config_file, facts, power, virtualization
+from unitd.host import accounts, clock, conditions, config_file, facts, power, processes, virtualization
 from unitd.host.facts import Place
 from unitd.host.gauges import Gauges
 from unitd.host.inotify import Inotify
@@ -105,6 +105,7 @@ class Daemon:
             version=__version__,
             uid=os.geteuid(),
             architecture=facts.architecture(),
+            cgroup=processes.cgroup(os.getpid()).removesuffix("/init.scope"),
             virtualization=virtualization.virtualization(),
             unit_path=path,
             environment=tuple(f"{name}={value}" for name, value in _service_environment(options).items()),

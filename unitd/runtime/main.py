@@ -25,6 +25,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     journal = Journal()
     if place is Place.MACHINE:
         pid1.prepare(journal.warn)
+        with contextlib.suppress(OSError):
+            power.take_ctrl_alt_del()
     try:
         kernel = facts.kernel_words() if place is Place.MACHINE else ()
         given = sys.argv[1:] if argv is None else argv

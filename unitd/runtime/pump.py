@@ -14,7 +14,7 @@ from unitd.model.effects import Effect
 from unitd.model.events import Event, Tick
 from unitd.model.states import INFINITY
 
-PER_TURN = 256
+PER_TURN = 64
 """Events handled before the loop looks at other things again."""
 
 

@@ -95,7 +95,7 @@ def _resources(made: Rows) -> tuple[Setting, ...]:
         made.number("Nice", -20, 19, None, "i", "The nice level.", resets=True),
         made.number("OOMScoreAdjust", -1000, 1000, None, "i", "How soon the kernel kills it for memory.", resets=True),
         *_scheduling(made),
-        made.list("CPUAffinity", parsing.processors, "ay", "The processors it may run on.", **LOSS),
+        made.list("CPUAffinity", parsing.processors, "ay", "The processors it may run on."),
         made.text("NUMAPolicy", "The NUMA policy.", sig="", **LOSS),
         made.text("NUMAMask", "The NUMA nodes.", sig="", **LOSS),
         made.text("CoredumpFilter", "What a core dump holds.", sig="", **LOSS),
@@ -185,9 +185,7 @@ def _streams(made: Rows) -> tuple[Setting, ...]:
         made.list(
             "StandardInputText", exec_parsing.input_text, "", "Lines of standard input.", key="StandardInputData"
         ),
-        made.list(
-            "StandardInputData", exec_parsing.input_data, "ay", "Standard input in base 64, as pieces of bytes.", **LOSS
-        ),
+        made.list("StandardInputData", exec_parsing.input_data, "ay", "Standard input in base 64, as pieces of bytes."),
         made.row("TTYPath", parsing.path, "/dev/console", "s", "The terminal for tty streams.", resets=True),
         made.flag("TTYReset", False, "Reset the terminal.", **LOSS),
         made.flag("TTYVHangup", False, "Hang the terminal up.", **LOSS),
