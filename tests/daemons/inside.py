@@ -74,6 +74,16 @@ def _devices(folder: str) -> None:
     os.umask(0o022)
 
 
+def open_up(paths: list[str]) -> None:
+    """Let everybody reach these paths; what is changed is the overlay alone."""
+    device = os.stat("/").st_dev
+    folders = {path[:end] for path in paths for end, letter in enumerate(path) if letter == "/" and end} | set(paths)
+    for folder in sorted(folders):
+        seen = os.stat(folder)
+        if seen.st_dev == device:
+            os.chmod(folder, seen.st_mode & 0o7777 | 0o055)
+
+
 def start(argv: list[str], environment: dict[str, str], uid: int) -> None:
     """Become the daemon, as `uid`."""
     if uid:
@@ -104,6 +114,8 @@ def keep(argv: list[str], environment: dict[str, str], uid: int, status: str) ->
 
 def main(order: dict[str, Any]) -> None:
     enter(order["scratch"], order["kept"], order["cgroups"])
+    if order["uid"]:
+        open_up(order["kept"])
     for folder, mode in order["folders"].items():
         os.makedirs(folder, exist_ok=True)
         os.chmod(folder, mode)

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -73,6 +73,7 @@ class Lab:
         self._scratch.mkdir()
         self._log = where / "daemon.log"
         self._runtime = "/run/lab/unitd" if uid else "/run/unitd"
+        self._argv = [*self._python("unitd.runtime"), *self._arguments(arguments)]
         self._order = {
             "scratch": str(self._scratch),
             "kept": sorted({str(ROOT), sys.prefix, sys.base_prefix}),
@@ -82,7 +83,7 @@ class Lab:
             "status": STATUS,
             "folders": {UNITS: 0o755, "/run/lab": 0o1777},
             "files": {**{f"{UNITS}/{name}": text for name, text in units.items()}, **(files or {})},
-            "argv": [*self._python("unitd.runtime"), *self._arguments(uid, arguments)],
+            "argv": self._argv,
             "environment": {"PATH": SEARCH, "PYTHONPATH": str(ROOT), "HOME": "/run/lab", "LANG": "C.UTF-8"},
         }
         self._cgroup, self.first = cgroup, 0
@@ -92,11 +93,15 @@ class Lab:
     def _python(module: str) -> list[str]:
         return [sys.executable, "-s", "-m", module]
 
-    def _arguments(self, uid: int, arguments: Sequence[str]) -> list[str]:
+    def _arguments(self, arguments: Sequence[str]) -> list[str]:
         found = ["--unit-path", UNITS, "--bus", "none", "--runtime-dir", self._runtime, *arguments]
         if "--target" not in arguments:
             found += ["--target", "none"]
         return found
+
+    def command(self) -> list[str]:
+        """The daemon's command line."""
+        return list(self._argv)
 
     # --- life -----------------------------------------------------------------------------------------
 
@@ -165,19 +170,38 @@ class Lab:
     def processes(self) -> dict[int, str]:
         """The command lines of all processes inside by their pid outside, but for the first and for zombies."""
         found = {}
+        for pid, status in self._statuses():
+            if "State:\tZ" not in status and pid != self.first:
+                try:
+                    words = Path(f"/proc/{pid}/cmdline").read_bytes()
+                except OSError:
+                    continue
+                found[pid] = words.replace(b"\0", b" ").decode(errors="replace").strip()
+        return found
+
+    def zombies(self) -> list[int]:
+        """The zombies that wait for the first process to reap them, by their pid outside."""
+        return [pid for pid, text in self._statuses() if "State:\tZ" in text and f"PPid:\t{self.first}\n" in text]
+
+    def _statuses(self) -> Iterator[tuple[int, str]]:
+        """/proc/PID/status of every process inside."""
         try:
             ours = os.readlink(f"/proc/{self.first}/ns/pid")
         except OSError:
-            return {}
+            return
         for entry in Path("/proc").glob("[0-9]*"):
             try:
-                if int(entry.name) != self.first and os.readlink(entry / "ns/pid") == ours:
-                    words = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-                    if "State:\tZ" not in (entry / "status").read_text():
-                        found[int(entry.name)] = words.strip()
+                if os.readlink(entry / "ns/pid") == ours:
+                    yield int(entry.name), (entry / "status").read_text(errors="replace")
             except OSError:
                 continue
-        return found
+
+    def until(self, true: Callable[[], bool], what: str) -> None:
+        """Wait until it holds; `what` says what did not come."""
+        deadline = time.monotonic() + BOUND_S
+        while not true():
+            assert time.monotonic() < deadline, f"not within {BOUND_S} s: {what}"
+            time.sleep(_STEP_S)
 
     def daemon_code(self) -> int | None:
         """The daemon's exit status once it has ended; negative: a signal."""
@@ -191,10 +215,9 @@ class Lab:
 
     def wait_for_end(self) -> int:
         """The daemon's exit status, waited for."""
-        deadline = time.monotonic() + BOUND_S
-        while (code := self.daemon_code()) is None:
-            assert time.monotonic() < deadline, f"the daemon did not end within {BOUND_S} s"
-            time.sleep(_STEP_S)
+        self.until(lambda: self.daemon_code() is not None, "the end of the daemon")
+        code = self.daemon_code()
+        assert code is not None
         return code
 
     # --- doing ------------------------------------------------------------------------------------------

@@ -1,0 +1,103 @@
+"""What unitd is to the machine: the first process of a container or one beside others, with cgroups or without."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.daemons.lab import Lab, packaged
+
+pytestmark = [pytest.mark.daemons, pytest.mark.host]
+
+NOBODY = 65534
+TREE = """
+[Unit]
+Description=A tree that falls apart: its parts leave their parent and their session
+[Service]
+ExecStart=/bin/sh -c 'setsid sh -c "sleep 1001 & sleep 1002 & exit" & (sleep 1003 &) ; exec sleep 1004'
+"""
+ORPHANS = """
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+KillMode=process
+ExecStart=/bin/sh -c 'for i in 1 2 3 4 5; do (sh -c "exit $$i" &) ; done; (sleep 1005 &)'
+"""
+STUBBORN = """
+[Service]
+TimeoutStopSec=1
+ExecStart=/bin/sh -c 'trap "" TERM; while :; do sleep 1006; done'
+"""
+UNITS = {"tree.service": TREE, "orphans.service": ORPHANS, "stubborn.service": STUBBORN}
+SLEEPS = {f"sleep {number}" for number in range(1001, 1007)}
+
+
+def sleeping(lab: Lab) -> set[str]:
+    return SLEEPS & set(lab.processes().values())
+
+
+def start_all(lab: Lab) -> None:
+    lab.must("start", *UNITS)
+    # The daemon knows no more than that the shells run; they may still be about to start theirs.
+    lab.until(lambda: sleeping(lab) == SLEEPS, "all that the shells start")
+
+
+@pytest.mark.parametrize("cgroups", ["writable", "read-only", "none"])
+def test_first_process_of_a_container(cgroups: str, tmp_path: Path, cgroup: Path) -> None:
+    """Orphans are reaped; `exit CODE` stops everything and exits with CODE."""
+    with Lab(tmp_path, cgroup, UNITS, role="init", cgroups=cgroups) as lab:
+        start_all(lab)
+        lab.until(lambda: not lab.zombies(), "the end of all orphans")
+        lab.unitctl("exit", "7")
+        assert lab.wait_for_end() == 7
+        assert "nothing is left" in lab.log()
+        assert lab.log().count("cannot use cgroups") == (cgroups != "writable")
+
+
+@pytest.mark.parametrize("role", ["init", "beside"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGRTMIN + 4])
+def test_a_signal_stops_everything(number: int, role: str, tmp_path: Path, cgroup: Path) -> None:
+    with Lab(tmp_path, cgroup, UNITS, role=role) as lab:
+        start_all(lab)
+        lab.signal_daemon(number)
+        assert lab.wait_for_end() == 0
+        assert "nothing is left" in lab.log()
+        assert lab.processes() == {}
+
+
+@pytest.mark.parametrize("uid", [0, NOBODY])
+@pytest.mark.parametrize("cgroups", ["read-only", "none", "writable"])
+def test_beside_others(cgroups: str, uid: int, tmp_path: Path, cgroup: Path) -> None:
+    """As anybody, with a cgroup tree to write in or without: a stop and a shutdown leave nothing."""
+    with Lab(tmp_path, cgroup, UNITS, cgroups=cgroups, uid=uid) as lab:
+        assert lab.log().count("cannot use cgroups") == (uid != 0 or cgroups != "writable")
+        start_all(lab)
+        lab.must("stop", "tree.service")
+        assert sleeping(lab) == {"sleep 1005", "sleep 1006"}
+        lab.must("stop", "orphans.service")
+        assert sleeping(lab) == {"sleep 1005", "sleep 1006"}
+        lab.must("start", "tree.service")
+        done = lab.unitctl("poweroff")
+        assert done.code == 0, done.out
+        assert lab.wait_for_end() == 0
+        assert lab.processes() == {}
+        assert not lab.path("/run/lab/unitd/private").exists()
+
+
+def test_a_daemon_as_first_process(tmp_path: Path, cgroup: Path) -> None:
+    with Lab(tmp_path, cgroup, packaged("nginx.service", "cron.service"), role="init") as lab:
+        lab.must("start", "nginx.service", "cron.service")
+        assert lab.probe("http").out.startswith("HTTP/1.1 200")
+        done = lab.unitctl("poweroff")
+        assert done.code == 0, done.out
+        assert lab.wait_for_end() == 0
+
+
+def test_a_second_daemon_is_refused(tmp_path: Path, cgroup: Path) -> None:
+    with Lab(tmp_path, cgroup, UNITS) as lab:
+        second = lab.run(*lab.command())
+        assert second.code == 1
+        assert "pid" in second.out
+        assert lab.unitctl("is-system-running").out == "running\n"
