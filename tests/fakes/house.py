@@ -22,8 +22,8 @@ from unitd.model.refusals import Refusal
 from unitd.model.states import INFINITY, JobMode, JobResult, JobType
 
 BASES = {"Runtime": "/run", "State": "/var/lib", "Cache": "/var/cache", "Logs": "/var/log", "Configuration": "/etc"}
-MOST_TURNS = 200_000
-"""More turns than this and the world does not come to rest."""
+MOST_TURNS = 3_000
+"""More turns of the engine by itself than this, without an event, and it does not come to rest."""
 
 E = TypeVar("E", bound=Effect)
 
@@ -66,16 +66,19 @@ class House:
     def run(self, span: int = INFINITY) -> None:
         """Let the world go on for `span`, or until nothing is going to happen any more."""
         end = min(self.clock.now + span, INFINITY)
-        for _ in range(MOST_TURNS):
+        turns = 0
+        while turns < MOST_TURNS:
             instant = min(self.kernel.next_instant(), self.engine.deadline())
             if instant > end or instant >= INFINITY or self.left is not None:
                 break
             self.clock.advance_to(instant)
             self.kernel.now = self.clock.now
             if self.kernel.next_instant() <= self.clock.now:
+                turns = 0
                 for event in self.kernel.run_due():
                     self.feed(event)
             else:
+                turns += 1
                 self.feed(Tick())
         else:
             raise AssertionError("the world does not come to rest")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from unitd.engine.deadlines import Deadlines
 from unitd.engine.record import Record
 from unitd.engine.units import Units, slice_path
 from unitd.machines import service, simple, sockets, stopping
@@ -27,7 +28,10 @@ from unitd.model.states import INFINITY, Active, Result
 
 @dataclass(slots=True)
 class Ending:
-    """A shutdown under way. `step`: "waves", then "spared", then "killed"."""
+    """A shutdown under way. `step`: "waves", then "spared", then "killed", then "left".
+
+    `verifying`: an answer to Verify is to come. `kill_at`: when what was spared is asked no more, but killed.
+    """
 
     leaving: Leaving
     code: int
@@ -37,6 +41,9 @@ class Ending:
     depth: Mapping[str, int]
     step: str = "waves"
     next_check: int = INFINITY
+    pause: int = 0
+    verifying: bool = False
+    kill_at: int = INFINITY
     left: tuple[str, ...] = ()
 
 
@@ -67,11 +74,13 @@ class Core:
     asks: deque[tuple[Record, Ask]] = field(default_factory=deque)
     fallen: deque[str] = field(default_factory=deque)
     """Units whose start job fell by a timeout or a dependency: OnFailure= is due."""
-    deadlines: dict[str, int] = field(default_factory=dict)
+    deadlines: Deadlines = field(default_factory=Deadlines)
     """Of the units that wait for an instant."""
     bus_names: dict[str, set[str]] = field(default_factory=dict)
     ending: Ending | None = None
     failed: set[str] = field(default_factory=set)
+    up: set[str] = field(default_factory=set)
+    """Units that are not at rest; those that nobody can stop are left out."""
     looked_at: list[str] = field(default_factory=list)
     """Units loaded because somebody looked, to be forgotten if nothing needs them."""
 
@@ -169,11 +178,8 @@ class Core:
         return tuple(found)
 
     def _note_deadline(self, record: Record) -> None:
-        due = service.deadline(record.state) if isinstance(record.state, Service) else INFINITY
-        if due < INFINITY:
-            self.deadlines[record.name] = due
-        else:
-            self.deadlines.pop(record.name, None)
+        if isinstance(record.state, Service):
+            self.deadlines.put(record.name, service.deadline(record.state))
 
     # --- changes of state ------------------------------------------------------------------------------
 
@@ -195,6 +201,10 @@ class Core:
             self.changes.append(Change(record, old, new, again=told))
 
     def _stamp(self, record: Record, old: Active, new: Active) -> None:
+        if new.is_down:
+            self.up.discard(record.name)
+        else:
+            self.up.add(record.name)
         times, now = record.times, self.now
         times.state_change = now
         if old.is_down and not new.is_down:

@@ -17,13 +17,16 @@ from unitd.model.dependencies import Atom
 from unitd.model.effects import KillEverything, Leave, Level, UnitChanged, Verify
 from unitd.model.events import Leaving, ShutdownAsked, Survivors
 from unitd.model.refusals import Kind, Refusal
-from unitd.model.states import INFINITY, Active, JobResult, JobType
+from unitd.model.states import INFINITY, SECOND, Active, JobResult, JobType
 from unitd.shutdown import budget, waves
 
 SIGTERM = 15
 SIGKILL = 9
+GRACE = 5 * SECOND
+"""How long what was spared may take to obey SIGTERM at most (us)."""
 LOOK_AGAIN = 20_000
-"""Microseconds between two looks at what is left."""
+LOOK_SELDOM = 320_000
+"""Microseconds between two looks at what is left, at first and later on."""
 
 
 def begin(core: Core, asked: ShutdownAsked) -> None:
@@ -34,7 +37,7 @@ def begin(core: Core, asked: ShutdownAsked) -> None:
     if core.ending is not None:
         core.ending.leaving, core.ending.code = asked.leaving, asked.code or core.ending.code
         if asked.force:
-            core.ending.waves_end = core.now
+            core.ending.waves_end = core.ending.next_check = core.ending.kill_at = core.now
         return
     bounds = budget.bounds(core.now, core.config.shutdown_timeout)
     records = [record for record in core.units.records.values() if _is_to_stop(record)]
@@ -87,40 +90,46 @@ def _merged(core: Core, name: str) -> JobType | None:
 def next_instant(core: Core) -> int:
     """When the shutdown itself has something to do."""
     ending = core.ending
-    if ending is None:
+    if ending is None or ending.step == "left" or ending.verifying:
         return INFINITY
-    return min(ending.next_check, ending.waves_end if ending.step == "waves" else ending.end)
+    return ending.waves_end if ending.step == "waves" else min(ending.next_check, ending.end)
 
 
 def advance(core: Core) -> None:
     """Go on when the waves are over, when their time is up, or when it is time to look again."""
     ending = core.ending
-    if ending is None:
+    if ending is None or ending.step == "left":
         return
     if ending.step == "waves":
-        left = [record for record in core.units.records.values() if _is_to_stop(record)]
-        if not left:
-            _spared(core, ending)
+        if not core.up:
+            ending.step = "spared"
+            _verify(core, ending)
         elif core.now >= ending.waves_end:
-            names = ", ".join(record.name for record in left[:5]) + (" ..." if len(left) > 5 else "")
+            left = sorted(core.up)
+            names = ", ".join(left[:5]) + (" ..." if len(left) > 5 else "")
             core.log(Level.WARNING, f"the time for stopping is up: killing all that is left of {names}")
             _kill(core, ending)
-    elif ending.step != "left" and core.now >= min(ending.next_check, ending.end):
-        ending.next_check = INFINITY
-        core.emit(Verify())
+    elif not ending.verifying and core.now >= min(ending.next_check, ending.end):
+        _verify(core, ending)
 
 
-def _spared(core: Core, ending: Ending) -> None:
-    """All units are down; is anything left that they spared?"""
-    ending.step = "spared"
-    ending.next_check = INFINITY
+def _verify(core: Core, ending: Ending) -> None:
+    """Is anybody left?"""
+    ending.verifying = True
     core.emit(Verify())
 
 
+def _look_again(core: Core, ending: Ending) -> None:
+    """Soon at first, less often later."""
+    ending.pause = min(2 * ending.pause or LOOK_AGAIN, LOOK_SELDOM)
+    ending.next_check = core.now + ending.pause
+
+
 def _kill(core: Core, ending: Ending) -> None:
-    ending.step = "killed"
-    ending.next_check = core.now + LOOK_AGAIN
+    if ending.step != "killed":
+        ending.step, ending.pause = "killed", 0
     core.emit(KillEverything(SIGKILL))
+    _look_again(core, ending)
 
 
 def survivors(core: Core, event: Survivors) -> None:
@@ -128,7 +137,7 @@ def survivors(core: Core, event: Survivors) -> None:
     ending = core.ending
     if ending is None or ending.step in ("waves", "left"):
         return
-    first = not ending.left
+    ending.verifying = False
     ending.left = event.left
     if not event.left:
         _leave(core, ending)
@@ -136,15 +145,16 @@ def survivors(core: Core, event: Survivors) -> None:
         for line in event.left:
             core.log(Level.ERR, f"cannot end {line}")
         _leave(core, ending)
-    elif ending.step == "spared" and first:
+    elif ending.step == "killed" or core.now >= ending.kill_at:
+        _kill(core, ending)
+    elif ending.kill_at >= INFINITY:
         for line in event.left:
             core.log(Level.NOTICE, f"was spared, and is asked to end now: {line}")
         core.emit(KillEverything(SIGTERM))
-        ending.next_check = core.now + LOOK_AGAIN
-    elif ending.step == "spared" and core.now >= ending.end - (ending.end - ending.waves_end) // 2:
-        _kill(core, ending)
+        ending.kill_at = min(core.now + GRACE, ending.end - (ending.end - core.now) // 2)
+        _look_again(core, ending)
     else:
-        ending.next_check = core.now + LOOK_AGAIN
+        _look_again(core, ending)
 
 
 def _leave(core: Core, ending: Ending) -> None:

@@ -28,8 +28,7 @@ from unitd.model.events import (
     Tick,
     UnitFilesChanged,
 )
-from unitd.model.states import INFINITY, JobMode, JobResult, JobType
-
+from unitd.model.states import JobMode, JobResult, JobType
 
 JOBS_AT_ONCE = 32
 """Jobs that are begun in one turn, before their effects are carried out."""
@@ -69,8 +68,7 @@ class Engine:
         core = self.core
         if self._is_late:
             return core.now
-        first = min(core.deadlines.values(), default=INFINITY)
-        return min(first, core.units.queue.deadline(), ending.next_instant(core))
+        return min(core.deadlines.first(), core.units.queue.deadline(), ending.next_instant(core))
 
     def boot(self, target: str, now: int) -> list[Effect]:
         """Start the first target; when its job ends the start-up is finished."""
@@ -106,8 +104,7 @@ class Engine:
 
     def _tick(self) -> None:
         core = self.core
-        due = sorted(name for name, instant in core.deadlines.items() if instant <= core.now)
-        for name in due:
+        for name in core.deadlines.due(core.now):
             core.step(core.units.records[name], Tick())
         queue = core.units.queue
         for id in queue.expired(core.now):
