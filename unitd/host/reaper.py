@@ -17,6 +17,7 @@ from collections.abc import Callable
 from unitd.host import processes
 from unitd.host.children import Children
 from unitd.host.ports import Post
+from unitd.host.signal_fd import SignalFd
 from unitd.model.events import Exit, How, ProcessExited
 
 UNKNOWN = Exit(How.EXITED, 255)
@@ -56,7 +57,8 @@ class Reaper:
         self._adopted: dict[int, int] = {}
         self._awaited: dict[int, asyncio.Future[None]] = {}
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-        loop.add_signal_handler(signal.SIGCHLD, self.look)
+        self._ends = SignalFd(signal.SIGCHLD)
+        loop.add_reader(self._ends.fd, self._ended)
         loop.call_soon(self.look)
 
     async def close(self, last: int = 0) -> None:
@@ -67,11 +69,16 @@ class Reaper:
                 await self._awaited[last]
             elif last:
                 os.waitid(os.P_PID, last, os.WEXITED | os.WNOHANG)
-        self._loop.remove_signal_handler(signal.SIGCHLD)
+        self._loop.remove_reader(self._ends.fd)
+        self._ends.close()
         for pidfd in self._adopted.values():
             self._loop.remove_reader(pidfd)
             os.close(pidfd)
         self._adopted.clear()
+
+    def _ended(self) -> None:
+        self._ends.clear()
+        self.look()
 
     def look(self) -> None:
         """Tell of the next zombie, if it may be told of now."""
