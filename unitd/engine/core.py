@@ -151,13 +151,17 @@ class Core:
 
     def context(self, record: Record) -> Context:
         """What a service's machine needs beside its state."""
-        return Context(
+        known = record.cached_context
+        if known is not None and known.invocation == record.invocation:
+            return known
+        record.cached_context = Context(
             conf=record.conf,
             cgroup=self.cgroup(record),
             invocation=record.invocation,
             bases=self.bases,
-            sockets=self.sockets_of(record),
+            sockets=lambda: self.sockets_of(record),
         )
+        return record.cached_context
 
     def cgroup(self, record: Record) -> str:
         """The unit's cgroup, relative to the daemon's sub-tree; laid out as systemd's."""

@@ -9,6 +9,7 @@ from unitd.machines.conf import ServiceConf, read
 from unitd.machines.phases import Service, active_state, sub_state
 from unitd.machines.simple import Simple
 from unitd.machines.sockets import Socket
+from unitd.machines.turn import Context
 from unitd.model.events import OURSELVES, Caller
 from unitd.model.states import Active
 from unitd.model.unit import Unit
@@ -60,6 +61,8 @@ class Record:
     wanted: bool = False
     """Loaded because somebody looked; forgotten when nothing else needs it."""
     cached_conf: ServiceConf | None = None
+    cached_context: Context | None = None
+    """Of this definition and this invocation."""
 
     @property
     def name(self) -> str:

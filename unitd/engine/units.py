@@ -89,6 +89,7 @@ class Units:
                 self.fresh.append(unit.name)
             else:
                 record.unit = unit
+                record.cached_conf = record.cached_context = None
             self.index.add(unit)
             todo.extend(other for names in unit.deps.values() for other in names)
             first = first or record
@@ -100,7 +101,7 @@ class Units:
         """Take over a new definition of a loaded unit."""
         self.index.remove(record.name)
         record.unit = unit
-        record.cached_conf = None
+        record.cached_conf = record.cached_context = None
         self.index.add(unit)
 
     def forget(self, name: str) -> None:

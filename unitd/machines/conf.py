@@ -1,6 +1,6 @@
 """What the machines read of a service's settings, typed once per load of the unit."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,12 +93,20 @@ def _exit_set(value: Any) -> ExitSet:
     return ExitSet(frozenset(statuses), frozenset(signals))
 
 
+def reader(unit: Unit) -> Callable[[str], Any]:
+    """settings.value for many settings of one unit."""
+    given, rows = unit.settings, settings.SETTINGS[unit.type]
+
+    def get(name: str) -> Any:
+        return given[name] if name in given else rows[name].default
+
+    return get
+
+
 def read(unit: Unit) -> ServiceConf:
     """The settings of a service unit, typed; the unit is loaded and valid."""
 
-    def get(name: str) -> Any:
-        return settings.value(unit, name)
-
+    get = reader(unit)
     signal = get("KillSignal")
     preserve = get("RuntimeDirectoryPreserve")
     stop_timeout = get("TimeoutStopSec")

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from unitd.machines.conf import reader
 from unitd.machines.phases import Service, Stage
 from unitd.model import settings
 from unitd.model.events import How
@@ -27,9 +28,12 @@ from unitd.syntax.signals import signal_name
 if TYPE_CHECKING:
     from unitd.machines.turn import Context
 
-LIMITS = (
-    *("CPU", "FSIZE", "DATA", "STACK", "CORE", "RSS", "NOFILE", "AS"),
-    *("NPROC", "MEMLOCK", "LOCKS", "SIGPENDING", "MSGQUEUE", "NICE", "RTPRIO", "RTTIME"),
+LIMITS = tuple(
+    (kind.lower(), f"Limit{kind}")
+    for kind in (
+        *("CPU", "FSIZE", "DATA", "STACK", "CORE", "RSS", "NOFILE", "AS"),
+        *("NPROC", "MEMLOCK", "LOCKS", "SIGPENDING", "MSGQUEUE", "NICE", "RTPRIO", "RTTIME"),
+    )
 )
 DIRECTORIES = ("Runtime", "State", "Cache", "Logs", "Configuration")
 AFTER_THE_END = (Stage.STOP, Stage.STOP_POST)
@@ -54,7 +58,7 @@ def plan(context: "Context", service: Service, stage: Stage, index: int, role: R
         identity=Identity() if privileged or command.no_setuid else base.identity,
         capabilities=Capabilities() if privileged else base.capabilities,
         stdio=base.stdio if main else replace(base.stdio, input=_control_input(base.stdio.input)),
-        sockets=context.sockets if main else (),
+        sockets=context.sockets() if main else (),
         notify=notify,
         watchdog=service.watchdog if main else 0,
         idle=main and conf.type == "idle",
@@ -64,9 +68,7 @@ def plan(context: "Context", service: Service, stage: Stage, index: int, role: R
 def base_plan(unit: Unit, cgroup: str, invocation: str, bases: Mapping[str, str]) -> ExecPlan:
     """What all processes of a unit have in common; depends on nothing but the unit's files and this start."""
 
-    def get(name: str) -> Any:
-        return settings.value(unit, name)
-
+    get = reader(unit)
     return ExecPlan(
         unit=unit.name,
         serial=0,
@@ -75,13 +77,14 @@ def base_plan(unit: Unit, cgroup: str, invocation: str, bases: Mapping[str, str]
         path="",
         argv=(),
         invocation=invocation,
+        search=get("ExecSearchPath"),
         environment=get("Environment"),
         env_files=tuple(EnvFile(path, optional) for path, optional in get("EnvironmentFile")),
         pass_environment=get("PassEnvironment"),
         unset_environment=get("UnsetEnvironment"),
         identity=_identity(get),
         umask=get("UMask"),
-        rlimits=tuple(Rlimit(kind.lower(), *get(f"Limit{kind}")) for kind in LIMITS if get(f"Limit{kind}")),
+        rlimits=tuple(Rlimit(kind, *limit) for kind, name in LIMITS if (limit := get(name))),
         scheduling=Scheduling(
             nice=get("Nice"),
             oom_score_adjust=get("OOMScoreAdjust"),
@@ -114,7 +117,8 @@ def _identity(get: Any) -> Identity:
 def _stdio(get: Any) -> Stdio:
     stdin = get("StandardInput") or "null"
     stdout = get("StandardOutput") or "journal"
-    if stdout == "inherit" and stdin in ("null", "data"):
+    # Only what is open both ways can serve as output; a file or null cannot (systemd.exec(5), StandardOutput=).
+    if stdout == "inherit" and not stdin.startswith(("tty", "socket", "fd")):
         stdout = "journal"
     return Stdio(
         _stream(stdin),
@@ -142,7 +146,7 @@ def directories(unit: Unit, bases: Mapping[str, str]) -> tuple[Directory, ...]:
     return tuple(
         Directory(f"{bases[kind]}/{name}", settings.value(unit, f"{kind}DirectoryMode"))
         for kind in DIRECTORIES
-        for name in settings.value(unit, f"{kind}Directory")
+        for name in unit.settings.get(f"{kind}Directory", ())
     )
 
 
@@ -150,8 +154,7 @@ def directory_variables(unit: Unit, bases: Mapping[str, str]) -> tuple[str, ...]
     """RUNTIME_DIRECTORY= and kin."""
     found = []
     for kind in DIRECTORIES:
-        names = settings.value(unit, f"{kind}Directory")
-        if names:
+        if names := unit.settings.get(f"{kind}Directory"):
             found.append(f"{kind.upper()}_DIRECTORY=" + ":".join(f"{bases[kind]}/{name}" for name in names))
     return tuple(found)
 
