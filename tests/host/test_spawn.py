@@ -165,6 +165,23 @@ async def test_an_oom_score_that_may_not_be_lowered_is_passed_over(here: World, 
     assert seen["oom"] == (-900 if may else before)
 
 
+async def test_a_search_path_of_its_own(here: World, tmp_path: Path) -> None:
+    """It finds the program, and is PATH, unless the unit says otherwise."""
+    (tmp_path / "two").mkdir()
+    program = tmp_path / "two" / "own-program"
+    program.write_text('#!/bin/sh\necho "$PATH" >"$1"\n')
+    program.chmod(0o755)
+    out = tmp_path / "out"
+    search = (f"{tmp_path}/one", f"{tmp_path}/two")
+    await here.run("own-program", str(out), search=search)
+    assert out.read_text() == f"{search[0]}:{search[1]}\n"
+    await here.run("own-program", str(out), unit="b.service", search=search, environment=("PATH=/mine",))
+    assert out.read_text() == "/mine\n"
+    failed = await here.run("true", unit="c.service", search=search)
+    assert isinstance(failed, SpawnFailed)
+    assert failed.errno == errno.ENOENT
+
+
 async def test_limits_are_those_that_the_daemon_started_with(here: World, tmp_path: Path) -> None:
     seen = await shown(here, tmp_path)
     assert tuple(seen["nofile"]) == here.host.spawner.nofile

@@ -15,7 +15,7 @@ import pwd
 import resource
 import select
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -281,7 +281,7 @@ class Child:
         if request["ignore_sigpipe"]:
             signal.signal(signal.SIGPIPE, signal.SIG_IGN)
         self.stage = "exec"
-        os.execve(path if "/" in path else _found(path), argv, env)
+        os.execve(path if "/" in path else _found(path, request.get("search") or SEARCH_PATH), argv, env)
 
     def _filled(self, text: str) -> str:
         if "\0" in text:
@@ -321,9 +321,9 @@ def _group(name: str) -> int:
         raise OSError(errno.ESRCH, "", name) from None
 
 
-def _found(name: str) -> str:
-    """Where on the fixed search path the program is; ENOENT when nowhere (systemd.service(5), "Command lines")."""
-    for folder in SEARCH_PATH:
+def _found(name: str, folders: Sequence[str]) -> str:
+    """In which of the folders the program is; ENOENT when nowhere (systemd.service(5), "Command lines")."""
+    for folder in folders:
         path = f"{folder}/{name}"
         if os.path.isfile(path) and os.access(path, os.X_OK):
             return path

@@ -1,7 +1,7 @@
 """An ExecPlan as the executor takes it: resolved as far as the daemon can without asking name services.
 
-Environment, lowest first: what every process gets, PassEnvironment=, our own variables, Environment=,
-EnvironmentFile=; then UnsetEnvironment= (systemd.exec(5), "Environment Variables in Spawned Processes").
+Environment, lowest first: what every process gets, ExecSearchPath= as PATH, PassEnvironment=, our own variables,
+Environment=, EnvironmentFile=; then UnsetEnvironment= (systemd.exec(5), "Environment Variables in Spawned Processes").
 """
 
 import glob
@@ -65,6 +65,7 @@ def request_of(
     request: dict[str, Any] = {
         "procs": procs,
         "path": plan.path,
+        "search": plan.search,
         "argv": argv,
         "env": environment,
         "stdio": words,
@@ -89,6 +90,8 @@ def request_of(
 
 def _environment(plan: ExecPlan, around: Surroundings, names: list[str]) -> dict[str, str]:
     environment = dict(around.environment)
+    if plan.search:
+        environment["PATH"] = ":".join(plan.search)
     for name in plan.pass_environment:
         if name in os.environ:
             environment[name] = os.environ[name]

@@ -115,7 +115,9 @@ def _identity(get: Any) -> Identity:
 
 
 def _stdio(get: Any) -> Stdio:
-    stdin = get("StandardInput") or "null"
+    stdin, text = get("StandardInput") or "null", b"".join(get("StandardInputData"))
+    if stdin == "null" and text:
+        stdin = "data"
     stdout = get("StandardOutput") or "journal"
     # Only what is open both ways can serve as output; a file or null cannot (systemd.exec(5), StandardOutput=).
     if stdout == "inherit" and not stdin.startswith(("tty", "socket", "fd")):
@@ -125,7 +127,7 @@ def _stdio(get: Any) -> Stdio:
         _stream(stdout),
         _stream(get("StandardError") or "inherit"),
         get("TTYPath"),
-        b"".join(get("StandardInputData")),
+        text,
     )
 
 

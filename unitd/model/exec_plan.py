@@ -97,6 +97,8 @@ class ExecPlan:
     argv: tuple[str, ...]
     invocation: str
     expand: bool = True
+    search: tuple[str, ...] = ()
+    """Where a program without a path is looked for, and PATH; empty: in the usual places."""
     environment: tuple[str, ...] = ()
     env_files: tuple[EnvFile, ...] = ()
     pass_environment: tuple[str, ...] = ()

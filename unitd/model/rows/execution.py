@@ -167,9 +167,7 @@ def _environment(made: Rows) -> tuple[Setting, ...]:
             "Where it starts: a path or ~, with a leading - when it may be missing.",
             exec_parsing.working_directory,
         ),
-        made.list(
-            "ExecSearchPath", exec_parsing.search_path, "as", "Where programs without a path are looked for.", **LOSS
-        ),
+        made.list("ExecSearchPath", exec_parsing.search_path, "as", "Where programs without a path are looked for."),
         made.list("LoadCredential", parsing.word_list, "", "Secrets from files.", **LOSS),
         made.list("LoadCredentialEncrypted", parsing.word_list, "", "Encrypted secrets from files.", **LOSS),
         made.list("SetCredential", parsing.raw_item, "", "Secrets in the unit file.", **LOSS),
