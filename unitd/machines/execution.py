@@ -91,8 +91,7 @@ def base_plan(unit: Unit, cgroup: str, invocation: str, bases: Mapping[str, str]
             policy=get("CPUSchedulingPolicy"),
             priority=get("CPUSchedulingPriority"),
             reset_on_fork=get("CPUSchedulingResetOnFork"),
-            io_class=get("IOSchedulingClass"),
-            io_priority=get("IOSchedulingPriority"),
+            **_disk(unit, get),
             affinity=get("CPUAffinity"),
         ),
         capabilities=Capabilities(
@@ -107,6 +106,16 @@ def base_plan(unit: Unit, cgroup: str, invocation: str, bases: Mapping[str, str]
         ignore_sigpipe=get("IgnoreSIGPIPE"),
         log_name=get("SyslogIdentifier") or "",
     )
+
+
+def _disk(unit: Unit, get: Any) -> dict[str, Any]:
+    """Class and priority of disk access; none is the kernel's best-effort, 4, and a priority alone is of that class."""
+    word = get("IOSchedulingClass")
+    if word == "none":
+        return {"io_class": "best-effort", "io_priority": 4}
+    if word is None and "IOSchedulingPriority" in unit.settings:
+        word = "best-effort"
+    return {"io_class": word, "io_priority": get("IOSchedulingPriority")}
 
 
 def _identity(get: Any) -> Identity:

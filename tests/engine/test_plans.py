@@ -1,4 +1,4 @@
-"""Where the standard streams of a service lead when its file does not say (systemd.exec(5), StandardOutput=)."""
+"""What the process of a service gets where its file says little: streams, search path, disk class (systemd.exec(5))."""
 
 import pytest
 
@@ -34,3 +34,20 @@ def test_the_search_path_comes_with_the_plan() -> None:
     made.start("a.service")
     plan = made.effects(Spawn)[0].plan
     assert (plan.path, plan.search) == ("cat", ("/a", "/b", "/c"))
+
+
+@pytest.mark.parametrize(
+    ("given", "disk"),
+    [
+        ("", (None, 4)),
+        ("IOSchedulingClass=none", ("best-effort", 4)),
+        ("IOSchedulingClass=idle", ("idle", 4)),
+        ("IOSchedulingPriority=2", ("best-effort", 2)),
+        ("IOSchedulingClass=realtime\nIOSchedulingPriority=0", ("realtime", 0)),
+    ],
+)
+def test_the_class_of_disk_access(given: str, disk: tuple[str | None, int]) -> None:
+    made = House({"a.service": UNIT + given})
+    made.start("a.service")
+    scheduling = made.effects(Spawn)[0].plan.scheduling
+    assert (scheduling.io_class, scheduling.io_priority) == disk
