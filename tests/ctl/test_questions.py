@@ -10,6 +10,7 @@ import pytest
 
 from tests.ctl.conftest import Run
 from tests.ctl.peer import Error, Peer
+from unitd.ctl import logs
 
 
 @pytest.mark.parametrize(
@@ -143,7 +144,8 @@ def test_logs_json(peer: Peer, run: Run) -> None:
     ]
 
 
-def test_following_shows_each_line_once(peer: Peer, run: Run) -> None:
+def test_following_shows_each_line_once(peer: Peer, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "TICK_S", 0.0)
     lines: list[tuple[int, str, int, str]] = [(1, "a", 4, "one")]
     asked = 0
 

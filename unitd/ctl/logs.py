@@ -13,7 +13,7 @@ from unitd.ctl.when import parse_since, short_stamp
 DEFAULT_LINES: Final = 1000
 FOLLOW_LINES: Final = 10
 ALL: Final = 2**32 - 1
-_TICK_S: Final = 0.25
+TICK_S: Final = 0.25
 """The daemon has no signal for a new line, so following asks again."""
 
 
@@ -89,7 +89,7 @@ def _follow(session: Session, units: list[str], found: list[tuple[str, Line]], l
                 session.json(line.as_json(unit))
         else:
             print("".join(f"{text}\n" for text in _rendered(session, units, found)), end="", flush=True)
-        session.link.idle(_TICK_S)
+        session.link.idle(TICK_S)
         found = sorted(
             ((unit, line) for unit in units for line in _since(session, unit, last)), key=lambda pair: pair[1].time
         )

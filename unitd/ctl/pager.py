@@ -37,7 +37,8 @@ def _program(session: Session, height: int) -> list[str] | None:
     """The command of the pager; None when none is wanted or none is there."""
     if not session.options.pager or not is_terminal(sys.stdout) or not is_terminal(sys.stdin):
         return None
-    if height < os.get_terminal_size(sys.stdout.fileno()).lines:
+    rows = os.get_terminal_size(sys.stdout.fileno()).lines
+    if not rows or height < rows:
         return None
     import shutil
 
