@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import ROOT
 from tests.daemons.lab import Lab, packaged
 
 pytestmark = [pytest.mark.daemons, pytest.mark.host]
@@ -148,3 +149,47 @@ def test_all_of_them_at_once(tmp_path: Path, cgroup: Path) -> None:
         for daemon in DAEMONS:
             _serves(lab, daemon)
         _ends_well(lab)
+
+
+POLICY = "/etc/dbus-1/system.d/org.pyzinit.Manager.conf"
+ASK = ("dbus-send", "--system", "--print-reply", "--dest=org.pyzinit.Manager")
+
+
+def test_the_bus_that_unitd_started_is_joined(tmp_path: Path, cgroup: Path) -> None:
+    """It is joined when it comes, and again after a restart; then it goes with everything else."""
+    policy = (ROOT / "dbus" / "org.pyzinit.Manager.conf").read_text()
+    units = packaged("dbus.service", "dbus.socket")
+    with Lab(tmp_path, cgroup, units, files={POLICY: policy}, arguments=["--bus", "system"]) as lab:
+        lab.must("start", "dbus.socket")
+        assert lab.unitctl("is-active", "dbus.service").out == "inactive\n"
+        lab.must("start", "dbus.service")
+        for word in ("dbus.service", "dbus.socket"):
+            lab.until(lambda: _answers_on_the_bus(lab), "the daemon's name on the bus")
+            lab.must("restart", word)
+        lab.until(lambda: _answers_on_the_bus(lab), "the daemon's name on the bus")
+        _ends_well(lab)
+
+
+def _answers_on_the_bus(lab: Lab) -> bool:
+    done = lab.run(*ASK, "/org/pyzinit/Manager", "org.pyzinit.Manager.GetUnit", "string:dbus.service")
+    return done.code == 0 and "/org/pyzinit/unit/dbus_2eservice" in done.out
+
+
+def test_a_start_beside_who_was_spared(tmp_path: Path, cgroup: Path) -> None:
+    """A service starts again although processes of its last run live on in its cgroup."""
+    with Lab(tmp_path, cgroup, packaged("ssh.service")) as lab:
+        lab.must("start", "ssh.service")
+        held = "exec 3<>/dev/tcp/127.0.0.1/22; read -r <&3; sleep 1000 <&3 >/dev/null 2>&1 3>&- & echo $REPLY"
+        lab.run("bash", "-c", held)
+        for _ in range(3):
+            lab.must("restart", "ssh.service")
+            assert lab.probe("ssh").out.startswith("SSH-2.0")
+        sessions = [words for words in lab.processes().values() if words.startswith("sshd: ")]
+        assert len(sessions) > 1
+        lab.must("kill", "--kill-whom=all", "-s", "KILL", "ssh.service")
+        lab.until(lambda: lab.show("ssh.service", "NRestarts") == "1", "the restart by its own rule")
+        lab.until(lambda: lab.unitctl("is-active", "ssh.service").code == 0, "the service")
+        assert lab.probe("ssh").out.startswith("SSH-2.0")
+        lab.unitctl("poweroff")
+        assert lab.wait_for_end() == 0
+        assert not [words for words in lab.processes().values() if words.startswith("sshd: ")]
