@@ -25,6 +25,8 @@ RECORD = "cgroup"
 FREEZE_BOUND_S = 0.1
 """A task in uninterruptible sleep may never freeze; longer than this nobody waits for it."""
 
+_TIDY_S = 0.5
+_TIDY_AT_ONCE = 64
 _UNIT_KINDS = (".service", ".scope", ".socket", ".mount", ".swap")
 
 
@@ -96,6 +98,8 @@ class Cgroups:
         self._post = post
         self._children = children
         self._groups: dict[str, _Group] = {}
+        self._spare: dict[str, _Group] = {}
+        self._tidying: asyncio.TimerHandle | None = None
         self._units: dict[str, str] = {}
         # What /proc/PID/cgroup calls the root, however the file system is mounted here.
         self._prefix = processes.cgroup(os.getpid()).removesuffix(f"/{INIT_SCOPE}")
@@ -109,8 +113,11 @@ class Cgroups:
     def realise(self, unit: str, path: str) -> str:
         """Make the unit's cgroup if need be; the cgroup.procs that a process joins it by. OSError."""
         directory = f"{self.root}/{path}"
+        spare = self._spare.pop(unit, None)
+        if spare is not None:
+            self._groups[unit] = spare
         group = self._groups.get(unit)
-        if group is None or not os.path.isdir(directory):
+        if group is None or group.directory != directory or not os.path.isdir(directory):
             self._make(path)
             self._track(unit, directory)
         return f"{directory}/cgroup.procs"
@@ -145,20 +152,38 @@ class Cgroups:
         self._units[directory] = unit
 
     def release(self, unit: str) -> None:
-        """Remove the unit's cgroup, deepest first; one that still holds processes stays, and stays watched."""
+        """Give the unit's cgroup back; one that still holds processes stays, and stays watched.
+
+        An empty one is removed a moment later, together with others: a unit that starts again at once finds it there.
+        """
         group = self._groups.get(unit)
-        if group is None:
+        if group is None or "populated 0" not in _read(f"{group.directory}/cgroup.events"):
             return
-        if _remove(group.directory):
-            self._inotify.remove(group.watch)
-            del self._groups[unit]
-            del self._units[group.directory]
+        self._spare[unit] = self._groups.pop(unit)
+        if self._tidying is None:
+            self._tidying = self._inotify.loop.call_later(_TIDY_S, self._tidy)
+
+    def _tidy(self) -> None:
+        """Remove cgroups that nobody came back to, a bounded number in one turn of the loop."""
+        self._tidying = None
+        for unit in list(self._spare)[:_TIDY_AT_ONCE]:
+            group = self._spare.pop(unit)
+            if _remove(group.directory):
+                self._inotify.remove(group.watch)
+                del self._units[group.directory]
+            else:
+                self._groups[unit] = group
+        if self._spare:
+            self._tidying = self._inotify.loop.call_later(0, self._tidy)
 
     def close(self) -> None:
         """Go back to where the daemon came from and remove the sub-tree, as far as nothing lives in it."""
-        for group in self._groups.values():
+        if self._tidying is not None:
+            self._tidying.cancel()
+        for group in (*self._groups.values(), *self._spare.values()):
             self._inotify.remove(group.watch)
         self._groups.clear()
+        self._spare.clear()
         self._units.clear()
         with contextlib.suppress(OSError):
             _write(f"{self._origin}/cgroup.procs", "0")

@@ -50,7 +50,7 @@ class Inotify:
     """Watches of files and directories, told in turns of `loop`; OSError where the kernel has no instance left."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
+        self.loop = loop
         self._fd = _checked(_libc.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK), "inotify")
         self._numbers = count(1)
         self._watches: dict[int, _Watch] = {}
@@ -79,7 +79,7 @@ class Inotify:
     def close(self) -> None:
         """End all watches and give the descriptor back."""
         if self._fd >= 0:
-            self._loop.remove_reader(self._fd)
+            self.loop.remove_reader(self._fd)
             os.close(self._fd)
             self._fd = -1
         self._watches.clear()
@@ -117,7 +117,7 @@ class Inotify:
         try:
             callback(mask, name)
         except Exception as error:
-            self._loop.call_exception_handler({"message": "cannot handle a file change", "exception": error})
+            self.loop.call_exception_handler({"message": "cannot handle a file change", "exception": error})
 
 
 def _checked(result: int, path: str) -> int:

@@ -46,7 +46,7 @@ class Notify:
         self._dropped = 0
         self._quiet_until = 0.0
         self._socket = _bound(path)
-        loop.add_reader(self._socket.fileno(), self._read)
+        loop.add_reader(self._socket.fileno(), self.read)
 
     def close(self) -> None:
         """Hear no more; the name stays, for a daemon that follows may have bound it already."""
@@ -54,7 +54,8 @@ class Notify:
             self._loop.remove_reader(self._socket.fileno())
             self._socket.close()
 
-    def _read(self) -> None:
+    def read(self) -> None:
+        """Take in what is there, at most PER_TURN messages."""
         for _ in range(PER_TURN):
             try:
                 message, control, flags, _ = self._socket.recvmsg(MESSAGE_LIMIT + 1, _CONTROL, _FLAGS)

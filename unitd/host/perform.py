@@ -14,7 +14,7 @@ from unitd.host.inotify import Inotify
 from unitd.host.kill import Killer
 from unitd.host.ports import Groups, LogSink, Post, SocketSource, Surroundings
 from unitd.host.reaper import Reaper
-from unitd.host.spawn import Spawner
+from unitd.host.spawn import Spawner, in_words
 from unitd.host.sweep import Sweep
 from unitd.host.without_cgroups import WithoutCgroups
 from unitd.model.effects import (
@@ -183,7 +183,8 @@ class Host:
             procs = self.groups.realise(plan.unit, plan.cgroup)
         except OSError as error:
             number = error.errno or errno.EIO
-            self._post(SpawnFailed(plan.unit, plan.serial, "cgroup", number, str(error.filename or plan.cgroup)))
+            words = in_words(number, str(error.filename or plan.cgroup))
+            self._post(SpawnFailed(plan.unit, plan.serial, "cgroup", number, words))
             return
         self.spawner.spawn(plan, procs)
 

@@ -53,6 +53,8 @@ class Reaper:
     ) -> None:
         self._loop, self._post, self._children = loop, post, children
         self._unit_of, self._is_waiting, self._reaped, self._server = unit_of, is_waiting, reaped, server
+        self.hear: Callable[[], None] = lambda: None
+        """Takes in what processes said: called before the end of one is told, for it may have spoken just before."""
         self._held = 0
         self._adopted: dict[int, int] = {}
         self._awaited: dict[int, asyncio.Future[None]] = {}
@@ -69,8 +71,9 @@ class Reaper:
                 await self._awaited[last]
             elif last:
                 os.waitid(os.P_PID, last, os.WEXITED | os.WNOHANG)
-        self._loop.remove_reader(self._ends.fd)
-        self._ends.close()
+        if self._ends.fd >= 0:
+            self._loop.remove_reader(self._ends.fd)
+            self._ends.close()
         for pidfd in self._adopted.values():
             self._loop.remove_reader(pidfd)
             os.close(pidfd)
@@ -85,6 +88,8 @@ class Reaper:
         while not self._held:
             with contextlib.suppress(ChildProcessError):
                 seen = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+                if seen is not None:
+                    self.hear()
                 if seen is not None and self._told(seen.si_pid, Exit(_HOW[seen.si_code], seen.si_status)):
                     continue
             return

@@ -34,6 +34,8 @@ class SignalFd:
             return
 
     def close(self) -> None:
-        """Unblock the signal, whose default has to be harmless."""
-        os.close(self.fd)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, [self._number])
+        """Unblock the signal, whose default has to be harmless; a second time does nothing."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, [self._number])

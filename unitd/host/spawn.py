@@ -283,7 +283,8 @@ class Spawner:
         if flight.child is not None:
             flight.child.settled = flight.child.failed = True
         self._landed(flight)
-        self._post(SpawnFailed(flight.plan.unit, flight.plan.serial, stage, number, detail))
+        about = "" if detail == flight.plan.path else detail
+        self._post(SpawnFailed(flight.plan.unit, flight.plan.serial, stage, number, in_words(number, about)))
 
     def _landed(self, flight: _Flight) -> None:
         """It is known whether there is a pid."""
@@ -346,6 +347,12 @@ class Spawner:
             elif process.session == process.pid:
                 started.setdefault(processes.invocation(process.pid), []).append(process)
         return started
+
+
+def in_words(number: int, about: str) -> str:
+    """The kernel's word for an errno, behind what it is about; just that where it says so itself."""
+    word = os.strerror(number)
+    return about if word in about else f"{about}: {word}" if about else word
 
 
 def _is_executor(pid: int) -> bool:
