@@ -25,8 +25,14 @@ class Post:
         self.warnings: list[str] = []
         self.units = {os.getpid(): "a.service"}
         self.some = asyncio.Event()
+        self.early = False
         self.notify = Notify(
-            self.path, asyncio.get_running_loop(), self.take, lambda pid: self.units.get(pid, ""), self.complain
+            self.path,
+            asyncio.get_running_loop(),
+            self.take,
+            lambda pid: self.units.get(pid, ""),
+            self.complain,
+            lambda pid: self.early,
         )
 
     def take(self, event: Notified) -> None:
@@ -182,3 +188,15 @@ async def test_a_path_that_cannot_be_bound_is_named() -> None:
     loop = asyncio.get_running_loop()
     with pytest.raises(OSError, match="cannot listen for notifications"):
         Notify("/nonexistent/notify", loop, print, lambda pid: "", print)
+
+
+async def test_who_speaks_before_it_was_told_of_waits(post: Post) -> None:
+    post.early = True
+    send(post.path, b"READY=1")
+    post.notify.read()
+    post.notify.read()
+    assert post.heard == []
+    post.early = False
+    send(post.path, b"STATUS=later")
+    post.notify.read()
+    assert [event.fields[0][0] for event in post.heard] == ["READY", "STATUS"]

@@ -111,7 +111,9 @@ async def test_variables_and_their_order(here: World, tmp_path: Path) -> None:
 
 async def test_a_missing_environment_file_is_told(here: World, tmp_path: Path) -> None:
     end = await here.run("/bin/true", env_files=(EnvFile(str(tmp_path / "none"), False),))
-    assert end == SpawnFailed("a.service", 1, "environment", errno.ENOENT, str(tmp_path / "none"))
+    assert end == SpawnFailed(
+        "a.service", 1, "environment", errno.ENOENT, f"{tmp_path}/none: No such file or directory"
+    )
 
 
 @root
@@ -285,6 +287,7 @@ async def test_a_failure_names_its_stage(here: World, stage: str, number: int, s
     here.spawn("/bin/true", **settings)
     failed = await here.told(SpawnFailed)
     assert (failed.stage, failed.errno) == (stage, number)
+    assert os.strerror(number) in failed.detail
     await here.until(lambda: not len(here.host.children))
     assert not here.all(ProcessExited), "the end of a child that never ran its program is nobody's event"
     assert not here.all(Execed)
@@ -308,3 +311,14 @@ async def test_idle_waits_for_the_word(here: World) -> None:
     assert not here.all(Execed)
     here.host.jobs_done()
     await here.told(ProcessExited)
+
+
+async def test_last_words_are_heard_before_the_end_is_told(here: World) -> None:
+    here.spawn("/bin/sleep", "100")
+    pid = (await here.told(Spawned)).pid
+    await here.told(Execed)
+    heard: list[int] = []
+    here.host.reaper.hear = lambda: heard.append(len(here.all(ProcessExited)))
+    os.kill(pid, signal.SIGKILL)
+    await here.told(ProcessExited)
+    assert heard[0] == 0

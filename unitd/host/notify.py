@@ -28,7 +28,10 @@ _QUIET_S = 5.0
 
 
 class Notify:
-    """The datagram socket at `path`; `unit_of_pid` names a living process's unit, "" for none."""
+    """The datagram socket at `path`; `unit_of_pid` names a living process's unit, "" for none.
+
+    What a process says of which `is_early(pid)` holds is kept until a read at which it holds no more.
+    """
 
     def __init__(
         self,
@@ -37,8 +40,11 @@ class Notify:
         post: Callable[[Notified], object],
         unit_of_pid: Callable[[int], str],
         warn: Callable[[str], None],
+        is_early: Callable[[int], bool] = lambda pid: False,
     ) -> None:
         self.path = path
+        self._is_early = is_early
+        self._early: list[Notified] = []
         self._loop = loop
         self._post = post
         self._unit_of_pid = unit_of_pid
@@ -56,6 +62,9 @@ class Notify:
 
     def read(self) -> None:
         """Take in what is there, at most PER_TURN messages."""
+        early, self._early = self._early, []
+        for event in early:
+            self._take(event)
         for _ in range(PER_TURN):
             try:
                 message, control, flags, _ = self._socket.recvmsg(MESSAGE_LIMIT + 1, _CONTROL, _FLAGS)
@@ -80,7 +89,13 @@ class Notify:
         else:
             fields = self._fields(unit, message.rstrip(b"\0"))
             if fields:
-                self._post(Notified(unit, pid, fields))
+                self._take(Notified(unit, pid, fields))
+
+    def _take(self, event: Notified) -> None:
+        if self._is_early(event.pid):
+            self._early.append(event)
+        else:
+            self._post(event)
 
     def _fields(self, unit: str, message: bytes) -> tuple[tuple[str, str], ...]:
         """The assignments in their order; BARRIER= is ours alone, and a MAINPID= must be the unit's own process."""

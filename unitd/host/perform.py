@@ -100,7 +100,7 @@ class Host:
             self.children,
             Surroundings(logs, sockets, environment, notify),
             joined=self.groups.joined,
-            settled=lambda: self.reaper.look(),
+            settled=self._settled,
         )
         self._sweep = Sweep(self.children, self.groups, lambda: self.spawner.server)
         self.reaper = Reaper(
@@ -171,6 +171,14 @@ class Host:
         self.spawner.close()
         await self.reaper.close(self.spawner.server)
         self.groups.close()
+
+    def is_unborn(self, pid: int) -> bool:
+        """It may be a process that was asked for, and the answer with its pid is still under way."""
+        return self.spawner.is_waiting and self.children.get(pid) is None
+
+    def _settled(self) -> None:
+        self.reaper.hear()
+        self.reaper.look()
 
     def _reaped(self, pid: int, unit: str) -> None:
         if pid == self.spawner.server:

@@ -99,7 +99,8 @@ class Daemon:
             cgroup=options.cgroup,
             boot_id=clock.boot_id(),
         )
-        self._notify = Notify(notify_path, self._loop, self.pump.post, self._host.unit_of, warn)
+        self._notify = Notify(notify_path, self._loop, self.pump.post, self._host.unit_of, warn, self._host.is_unborn)
+        self._host.reaper.hear = self._notify.read
         gauges = Gauges(self._host.groups)
         about = About(
             version=__version__,
