@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import errno
 import os
-import secrets
 import socket
 import struct
 from collections import Counter
@@ -165,7 +164,7 @@ class Private:
         self.loop = loop
         self.dialect = dialect
         self.dispatch = dispatch
-        self.guid = secrets.token_hex(16)
+        self.guid = os.urandom(16).hex()
         self.clients: list[Client] = []
         self._path = path
         self._log = log

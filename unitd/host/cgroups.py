@@ -210,6 +210,10 @@ class Cgroups:
         parts = directory[len(self.root) + 1 :].split("/")
         return next((part for part in parts if part.endswith(_UNIT_KINDS) and part != INIT_SCOPE), "")
 
+    def claim(self, unit: str, pid: int) -> bool:
+        """Never: a process of the unit would be in its cgroup."""
+        return False
+
     def members(self, unit: str) -> list[int]:
         """The living processes in the unit's cgroup and below it."""
         group = self._groups.get(unit)

@@ -11,10 +11,10 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
 from typing import NamedTuple
 
 from unitd.host import accounts
+from unitd.syntax.siphash import siphash24
 
 FILE_LIMIT = 1024 * 1024
 MEMORY_LIMIT = 64 * 1024
@@ -26,6 +26,9 @@ _STAMP = len("2000-01-01T00:00:00.000000Z")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _UNFIT = re.compile(r"[^A-Za-z0-9:_.@\\-]|^\.")
+
+
+_KEY = b"unit log of unitd"[:16]
 
 
 class Line(NamedTuple):
@@ -41,7 +44,7 @@ def file_name(unit: str) -> str:
     """The unit's name as the stem of a file name: no slash, at most 240 bytes, different for different units."""
     name = _UNFIT.sub(lambda found: "".join(f"\\x{byte:02x}" for byte in found[0].encode(errors="replace")), unit)
     if len(name) > 240:
-        name = f"{name[:200]}-{sha256(name.encode()).hexdigest()[:32]}"
+        name = f"{name[:200]}-{siphash24(name.encode(), _KEY):016x}"
     return name
 
 

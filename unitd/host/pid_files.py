@@ -20,11 +20,19 @@ _LARGEST_PID = 2**22
 
 
 class PidFiles:
-    """The watched PID files; `unit_of_pid` names a living process's unit, "" for none."""
+    """The watched PID files; `unit_of_pid` names a living process's unit, "" for none.
+
+    `claim(unit, pid)`: whether one that has no unit may be taken for this one's.
+    """
 
     def __init__(
-        self, inotify: Inotify, post: Callable[[PidFileRead], object], unit_of_pid: Callable[[int], str]
+        self,
+        inotify: Inotify,
+        post: Callable[[PidFileRead], object],
+        unit_of_pid: Callable[[int], str],
+        claim: Callable[[str, int], bool] = lambda unit, pid: False,
     ) -> None:
+        self._claim = claim
         self._inotify = inotify
         self._post = post
         self._unit_of_pid = unit_of_pid
@@ -83,7 +91,7 @@ class PidFiles:
         if process is None or not process.is_alive:
             return PidFileRead(unit, 0, reason=f"cannot use {path}: no process {int(word)} lives")
         owner = self._unit_of_pid(process.pid)
-        if owner != unit:
+        if owner != unit and (owner or not self._claim(unit, process.pid)):
             return PidFileRead(
                 unit, 0, reason=f"cannot use {path}: process {process.pid} is not of {unit} but of {owner or 'no unit'}"
             )

@@ -41,6 +41,9 @@ class Groups(Protocol):
     def unit_of(self, pid: int) -> str:
         """Whose process it is or, as a zombie, was; "" when no unit's."""
 
+    def claim(self, unit: str, pid: int) -> bool:
+        """A process that is no unit's as far as is known is said to be this one's; whether that is believed."""
+
     def members(self, unit: str) -> list[int]:
         """The pids of the unit's living processes."""
 

@@ -2,7 +2,8 @@
 
 A process is a unit's when it was started for it, descends from such a one, carries the unit's INVOCATION_ID in its
 environment, or was one of these when last seen (pid and start time). An orphan comes to the daemon, its sub-reaper.
-What escapes: a process that cleared its environment and lost its parent before it was ever seen. Needs no privileges.
+What escapes: a process that cleared its environment and lost its parent before it was ever seen, until the unit's
+PIDFile= names it. Needs no privileges.
 """
 
 import asyncio
@@ -57,6 +58,16 @@ class WithoutCgroups:
         if known is None and process.is_alive:
             known = self.everyone().get(pid)
         return known or ""
+
+    def claim(self, unit: str, pid: int) -> bool:
+        """Take an orphan that came to us, and is nobody's, for the unit whose file names it; False: it is not such."""
+        process = processes.read(pid)
+        ours = process is not None and process.parent == os.getpid() and process.is_alive
+        if process is None or not ours or pid == self._server() or self._children.get(pid) or self.unit_of(pid):
+            return False
+        self._seen[pid, process.birth] = unit
+        self._populated.add(unit)
+        return True
 
     def members(self, unit: str) -> list[int]:
         """The unit's living processes, by a look at all that there are."""

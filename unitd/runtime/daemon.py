@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import resource
-import secrets
 import shutil
 import signal
 
@@ -77,13 +76,13 @@ class Daemon:
         }
         now = self._clock.monotonic()
         may_exit = self._place is not Place.MACHINE
-        self.engine = Engine(self._dirs, config, bases, lambda: secrets.token_hex(16), now, may_exit=may_exit)
+        self.engine = Engine(self._dirs, config, bases, lambda: os.urandom(16).hex(), now, may_exit=may_exit)
         self.pump = Pump(self._loop, self.engine, self._perform, self._flush, self._clock.monotonic, warn)
         self._inotify = Inotify(self._loop)
         self._logs = Logs(options.runtime_dir, options.state_dir, self._loop, self._clock, warn)
         self._sockets = Sockets(self._loop, self.pump.post, warn)
         notify_path = f"{options.runtime_dir}/notify"
-        self._pid_files = PidFiles(self._inotify, self.pump.post, self._unit_of)
+        self._pid_files = PidFiles(self._inotify, self.pump.post, self._unit_of, self._claim)
         self._host = Host(
             self._loop,
             self.pump.post,
@@ -179,6 +178,9 @@ class Daemon:
 
     def _unit_of(self, pid: int) -> str:
         return self._host.unit_of(pid)
+
+    def _claim(self, unit: str, pid: int) -> bool:
+        return self._host.groups.claim(unit, pid)
 
     def _perform(self, effect: Effect) -> None:
         match effect:
