@@ -65,7 +65,7 @@ def step(service: Service, event: UnitEvent | Order | Tick, context: Context, no
             turn.set(restarts=0)
         case Limit(limit=limit):
             stopping.limit(turn, limit)
-        case Refuse(result=result):
+        case Refuse(result=result) if isinstance(service.phase, Dead | AutoRestart):
             turn.set(result=Result(result), phase=Dead(failed=True))
         case NameOwner(owned=owned, pid=pid):
             _name_owner(turn, owned, pid)
@@ -371,12 +371,19 @@ def _may_speak(turn: Turn, pid: int) -> bool:
             return False
 
 
+def _may_move(phase: Phase) -> bool:
+    """Whether the service may name another main process now."""
+    if isinstance(phase, Commands):
+        return phase.stage in (Stage.START_POST, Stage.RELOAD)
+    return isinstance(phase, Starting | Running | ReloadingByNotify)
+
+
 def _notified(turn: Turn, pid: int, fields: dict[str, str]) -> None:
     service = turn.service
     if not _may_speak(turn, pid):
         turn.log(Level.WARNING, f"{turn.name}: notification from pid {pid} not accepted (NotifyAccess=)")
         return
-    if fields.get("MAINPID", "").isdigit() and not isinstance(service.phase, Dead | AutoRestart | Killing):
+    if fields.get("MAINPID", "").isdigit() and _may_move(service.phase):
         new = int(fields["MAINPID"])
         if new > 1 and (service.main is None or service.main.pid != new):
             turn.set(main=Process(service.serial + 1, new, execed=True, started=turn.now), serial=service.serial + 1)
@@ -409,7 +416,7 @@ def _watchdog(turn: Turn, fields: dict[str, str]) -> None:
     word = fields.get("WATCHDOG")
     if word == "1" and turn.service.watchdog_at:
         turn.set(watchdog_at=turn.now)
-    elif word == "trigger" and turn.service.watchdog:
+    elif word == "trigger" and turn.service.watchdog_at:
         stopping.signal(turn, Rung.ABORT, Result.WATCHDOG)
 
 

@@ -1,0 +1,1 @@
+"""Machines, one step at a time."""
