@@ -72,6 +72,12 @@ class Draft:
         """Writes down that one job needs another; flags add up."""
         by.needs[job] = job.needed_by[by] = by.needs.get(job, 0) | flags
 
+    def dissolve(self) -> None:
+        """Cut all edges: they are circles, which would stay in memory until a collector comes by."""
+        for job in self:
+            job.needs.clear()
+            job.needed_by.clear()
+
     def remove(self, job: Prospect, *, cascade: bool) -> list[Prospect]:
         """Removes a job and, when it cascades, all that make no sense without it; the removed ones in order."""
         removed = []

@@ -80,11 +80,14 @@ def build(graph: Graph, unit: str, type: JobType, mode: JobMode) -> Transaction:
     dropped = _order(graph, draft, garbage) + _merge(graph, draft, garbage)
     passes.drop_redundant(graph, draft)
     passes.refuse_destruction(graph, draft, mode)
+    jobs = tuple(_plan(graph, job) for job in draft)
+    cleared = _cleared(graph, draft) if mode in (JobMode.ISOLATE, JobMode.FLUSH) else frozenset()
+    draft.dissolve()
     return Transaction(
         anchor=target.name,
-        jobs=tuple(_plan(graph, job) for job in draft),
+        jobs=jobs,
         irreversible=mode is JobMode.REPLACE_IRREVERSIBLY,
-        cleared=_cleared(graph, draft) if mode in (JobMode.ISOLATE, JobMode.FLUSH) else frozenset(),
+        cleared=cleared,
         dropped=tuple(dropped),
         notes=tuple(f"cannot add to the {type} of {target.name}: {note}" for note in closure.notes),
     )
