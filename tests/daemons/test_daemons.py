@@ -140,10 +140,11 @@ def test_traffic_starts_the_bus(tmp_path: Path, cgroup: Path) -> None:
         _ends_well(lab)
 
 
-def test_all_of_them_at_once(tmp_path: Path, cgroup: Path) -> None:
-    """One request starts them, one ends them."""
+@pytest.mark.parametrize("cgroups", ["writable", "none"])
+def test_all_of_them_at_once(cgroups: str, tmp_path: Path, cgroup: Path) -> None:
+    """One request starts them, one ends them; without cgroups too, although some clear their environment."""
     files = sorted({name for daemon in DAEMONS for name in daemon.files} - {"ssh.socket"})
-    with Lab(tmp_path, cgroup, packaged(*files, "cron.service")) as lab:
+    with Lab(tmp_path, cgroup, packaged(*files, "cron.service"), cgroups=cgroups) as lab:
         names = [*(daemon.unit for daemon in DAEMONS), "cron.service"]
         lab.must("start", *names)
         for daemon in DAEMONS:

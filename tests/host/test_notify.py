@@ -190,13 +190,19 @@ async def test_a_path_that_cannot_be_bound_is_named() -> None:
         Notify("/nonexistent/notify", loop, print, lambda pid: "", print)
 
 
-async def test_who_speaks_before_it_was_told_of_waits(post: Post) -> None:
+@pytest.mark.parametrize("known", [True, False])
+async def test_who_speaks_before_it_was_told_of_waits(post: Post, known: bool) -> None:
     post.early = True
+    units = dict(post.units)
+    if not known:
+        post.units.clear()
     send(post.path, b"READY=1")
     post.notify.read()
     post.notify.read()
     assert post.heard == []
     post.early = False
+    post.units.update(units)
     send(post.path, b"STATUS=later")
     post.notify.read()
     assert [event.fields[0][0] for event in post.heard] == ["READY", "STATUS"]
+    assert post.warnings == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from pathlib import Path
 
 from tests.host.host import CgroupEmpty, Execed, ProcessExited, Signalled, Spawned, World
 from tests.host.test_kill import ESCAPE
@@ -68,3 +69,22 @@ async def test_nothing_foreign_is_a_unit_s(bare: World) -> None:
         assert bare.host.groups.everyone() == {}
     finally:
         os.kill(pid, signal.SIGKILL)
+
+
+async def test_an_orphan_without_its_mark_is_claimed(bare: World, tmp_path: Path) -> None:
+    """It cleared its environment and left its parent and session; then the unit's file names it."""
+    file = tmp_path / "pid"
+    bare.spawn("/bin/sh", "-c", f"env -i setsid sh -c 'echo $$$$ >{file}; exec sleep 100' & exit 0")
+    await bare.told(ProcessExited)
+    while not file.exists() or not file.read_text().endswith("\n"):
+        await asyncio.sleep(0)
+    pid = int(file.read_text())
+    groups = bare.host.groups
+    assert not groups.claim("a.service", os.getpid())
+    assert not groups.claim("a.service", bare.host.spawner.server)
+    assert groups.unit_of(pid) or groups.claim("b.service", pid)
+    unit = groups.unit_of(pid)
+    assert groups.members(unit) == [pid]
+    assert not groups.claim("c.service", pid)
+    bare.kill(signal.SIGKILL, unit, sure=True)
+    await bare.until(lambda: groups.members(unit) == [])

@@ -44,7 +44,7 @@ class Notify:
     ) -> None:
         self.path = path
         self._is_early = is_early
-        self._early: list[Notified] = []
+        self._early: list[tuple[bytes, int, str]] = []
         self._loop = loop
         self._post = post
         self._unit_of_pid = unit_of_pid
@@ -63,8 +63,8 @@ class Notify:
     def read(self) -> None:
         """Take in what is there, at most PER_TURN messages."""
         early, self._early = self._early, []
-        for event in early:
-            self._take(event)
+        for message, pid, unit in early:
+            self._take(message, pid, unit)
         for _ in range(PER_TURN):
             try:
                 message, control, flags, _ = self._socket.recvmsg(MESSAGE_LIMIT + 1, _CONTROL, _FLAGS)
@@ -84,18 +84,17 @@ class Notify:
             self._drop(f"pid {pid} sent more than {MESSAGE_LIMIT} bytes")
         elif b"\0" in message[:-1]:
             self._drop(f"pid {pid} sent a NUL")
-        elif not (unit := self._unit_of_pid(pid)):
-            self._drop(f"pid {pid} belongs to no unit")
         else:
-            fields = self._fields(unit, message.rstrip(b"\0"))
-            if fields:
-                self._take(Notified(unit, pid, fields))
+            self._take(message, pid, self._unit_of_pid(pid))
 
-    def _take(self, event: Notified) -> None:
-        if self._is_early(event.pid):
-            self._early.append(event)
-        else:
-            self._post(event)
+    def _take(self, message: bytes, pid: int, unit: str) -> None:
+        """`unit`: whose the sender was when the message was read, for it may be gone."""
+        if self._is_early(pid):
+            self._early.append((message, pid, unit))
+        elif not (unit := unit or self._unit_of_pid(pid)):
+            self._drop(f"pid {pid} belongs to no unit")
+        elif fields := self._fields(unit, message.rstrip(b"\0")):
+            self._post(Notified(unit, pid, fields))
 
     def _fields(self, unit: str, message: bytes) -> tuple[tuple[str, str], ...]:
         """The assignments in their order; BARRIER= is ours alone, and a MAINPID= must be the unit's own process."""
