@@ -4,15 +4,18 @@ TABLE[type][(section, key)] is the row that reads a line of a unit of that type;
 setting by its canonical name, for defaults. A new plain directive is one row in model/rows.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any, Final
+from functools import cache
+from typing import Any, Final, TypeVar
 
 from unitd.model.rows import execution, others, resources, service, socket, unit, unitd
 from unitd.model.setting import Setting, Support
 from unitd.model.unit import Unit
 
 __all__ = ["EXEC_TYPES", "IGNORED", "SECTIONS", "SETTINGS", "TABLE", "TYPES", "Setting", "Support", "default", "value"]
+
+K = TypeVar("K")
 
 TYPES: Final = (
     "service",
@@ -52,8 +55,13 @@ IGNORED: Final = execution.IGNORED | service.IGNORED
 """Directives that older systemd had, and that mean nothing any more."""
 
 
-def _rows(type: str) -> Iterable[Setting]:
+@cache
+def _rows(type: str) -> tuple[Setting, ...]:
     """All rows of a type; of two with one name the first is the setting's."""
+    return tuple(_gathered(type))
+
+
+def _gathered(type: str) -> Iterator[Setting]:
     section = SECTIONS[type]
     yield from unit.ROWS
     yield from _OWN.get(type, ())
@@ -101,8 +109,30 @@ def _settings(type: str) -> dict[str, Setting]:
     return found
 
 
-TABLE: Final[Mapping[str, Mapping[tuple[str, str], Setting]]] = {type: _table(type) for type in TYPES}
-SETTINGS: Final[Mapping[str, Mapping[str, Setting]]] = {type: _settings(type) for type in TYPES}
+class _ByType(Mapping[str, dict[K, Setting]]):
+    """The rows of each type, made when the type is first met: most daemons never see most of them."""
+
+    def __init__(self, make: Callable[[str], dict[K, Setting]]) -> None:
+        self._make = make
+        self._made: dict[str, dict[K, Setting]] = {}
+
+    def __getitem__(self, type: str) -> dict[K, Setting]:
+        found = self._made.get(type)
+        if found is None:
+            if type not in SECTIONS:
+                raise KeyError(type)
+            found = self._made[type] = self._make(type)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(TYPES)
+
+    def __len__(self) -> int:
+        return len(TYPES)
+
+
+TABLE: Final[Mapping[str, Mapping[tuple[str, str], Setting]]] = _ByType(_table)
+SETTINGS: Final[Mapping[str, Mapping[str, Setting]]] = _ByType(_settings)
 
 
 def default(type: str, name: str) -> Any:
