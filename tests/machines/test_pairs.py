@@ -1,4 +1,4 @@
-"""Every phase of a service answers every event: with a change where one is due, and with silence where SILENT says so."""
+"""Every phase of a service answers every event: with a change where one is due, with silence where SILENT says so."""
 
 from dataclasses import replace
 
@@ -42,7 +42,7 @@ from unitd.model.events import (
     Tick,
     UnitEvent,
 )
-from unitd.model.states import INFINITY, SECOND
+from unitd.model.states import INFINITY, SECOND, Result
 
 NAME = "a.service"
 MAIN, CONTROL, OTHER = 7, 8, 9
@@ -116,7 +116,7 @@ def made(name: str) -> Service:
         control=Process(2, CONTROL, 1, execed=True) if control else None,
         populated=alive,
         serial=2,
-        result=service.Result.EXIT_CODE if name in ("failed", "auto-restart") else service.Result.SUCCESS,
+        result=Result.EXIT_CODE if name in ("failed", "auto-restart") else Result.SUCCESS,
     )
 
 
