@@ -46,7 +46,18 @@ def state(name: str, text: str) -> Load:
 
 @pytest.mark.parametrize(("name", "text"), REFUSED)
 def test_refused(name: str, text: str) -> None:
-    assert state(name, text) is Load.BAD_SETTING
+    """Whatever is missing, the refusal has a file and a line."""
+    unit = load(name, Files({name: text}), FACTS, Config())
+    assert unit.load is Load.BAD_SETTING
+    assert [problem.place for problem in unit.problems if problem.fatal and not problem.line] == []
+
+
+def test_what_is_missing_has_the_place_where_its_section_begins() -> None:
+    texts = {"a.socket": "[Unit]\nDescription=x\n[Socket]\nAccept=no\n", "b.socket": "[Unit]\nDescription=x\n"}
+    for name, line in (("a.socket", 4), ("b.socket", 1)):
+        (problem,) = load(name, Files(texts), FACTS, Config()).problems
+        assert problem.file.endswith(name)
+        assert problem.line == line
 
 
 @pytest.mark.parametrize(("name", "text"), ALLOWED)

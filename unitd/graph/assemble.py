@@ -73,7 +73,9 @@ class _Assembly:
             if not raw:
                 return Unit(found.name, found.aliases, Load.MASKED, fragment)
             try:
-                self._apply(fragment, unit_file.parse(raw))
+                parsed = unit_file.parse(raw)
+                draft.whole = (fragment, _own_line(parsed, draft.type))
+                self._apply(fragment, parsed)
             except unit_file.Malformed as fault:
                 return self._broken(fragment, fault.line, fault.reason)
         where = places((found.name, *found.aliases))
@@ -201,6 +203,12 @@ class _Assembly:
             self.draft.problem("", f"no dependencies follow from it: {fault}", fatal=True)
         verify(self.draft)
         _judge_support(self.draft, self.config)
+
+
+def _own_line(parsed: unit_file.Parsed, kind: str) -> int:
+    """The line where the section of the unit's own type begins to say something; 1 when it does not."""
+    section = SECTIONS[kind]
+    return next((entry.line for entry in parsed.entries if entry.section == section), 1)
 
 
 def _remember(row: Setting, text: str, value: Any) -> None:

@@ -16,9 +16,24 @@ def _one(other: str, origin: Origin) -> Mapping[str, Origin]:
 
 
 class Draft:
-    """`places`: the file and line that had the last word on each setting. `mounts`: paths that must be mounted."""
+    """`places`: the file and line that had the last word on each setting; `whole`: what stands for the unit itself.
 
-    __slots__ = ("aliases", "defaults", "deps", "mounts", "name", "places", "problems", "settings", "type", "user")
+    `mounts`: paths that must be mounted.
+    """
+
+    __slots__ = (
+        "aliases",
+        "defaults",
+        "deps",
+        "mounts",
+        "name",
+        "places",
+        "problems",
+        "settings",
+        "type",
+        "user",
+        "whole",
+    )
 
     def __init__(self, name: str, aliases: tuple[str, ...], user: bool) -> None:
         self.name = name
@@ -30,6 +45,7 @@ class Draft:
         self.deps: dict[Dep, dict[str, Origin]] = {}
         self.mounts: dict[str, Origin] = {}
         self.places: dict[str, tuple[str, int]] = {}
+        self.whole = ("", 0)
         self.problems: list[Problem] = []
 
     def get(self, name: str) -> Any:
@@ -60,6 +76,6 @@ class Draft:
         return {kind: _one(*next(iter(row.items()))) if len(row) == 1 else row for kind, row in self.deps.items()}
 
     def problem(self, setting: str, reason: str, *, fatal: bool = False) -> None:
-        """A fault found after reading, with the place of the setting's last line."""
-        file, line = self.places.get(setting, ("", 0))
+        """A fault found after reading, with the place of the setting's last line, or of the unit itself."""
+        file, line = self.places.get(setting, self.whole)
         self.problems.append(Problem(self.name, file, line, f"{setting}=" if setting else "", reason, fatal))
