@@ -44,6 +44,9 @@ class Parts:
     def label(self, unit: str, program: str, pid: int) -> None:
         """Nothing to label."""
 
+    def ended(self, unit: str, pid: int) -> None:
+        """Nothing to label."""
+
     def close_fifo(self, unit: str) -> None:
         """Nothing to close."""
 

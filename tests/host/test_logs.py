@@ -101,6 +101,25 @@ async def test_a_label_holds_for_what_was_printed_before_it_too(house: House) ->
     os.close(writer)
 
 
+async def test_what_is_printed_after_a_control_process_is_the_main_process_s(house: House) -> None:
+    writer = house.writer("a.service")
+    house.logs.label("a.service", "main", 1)
+    house.logs.label("a.service", "reload", 2)
+    os.write(writer, b"of reload\n")
+    house.logs.ended("a.service", 2)
+    os.write(writer, b"of main\n")
+    house.logs.ended("a.service", 7)
+    house.logs.ended("a.service", 1)
+    os.write(writer, b"of its children\n")
+    house.logs.ended("none.service", 1)
+    assert [line[1:] for line in house.logs.tail("a.service", 9)] == [
+        ("reload", 2, "of reload"),
+        ("main", 1, "of main"),
+        ("main", 1, "of its children"),
+    ]
+    os.close(writer)
+
+
 async def test_bytes_that_are_no_text_are_kept_visibly(house: House) -> None:
     writer = house.writer("a.service")
     os.write(writer, b"a\0b\xff\xc3\n\n\r]: [1\xe2\x80\xa8z\n")

@@ -15,7 +15,7 @@ import os
 import stat
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from unitd.host.log_files import Line, LogFiles, file_name, stamp
@@ -44,6 +44,8 @@ class _Stream:
     path: str
     fd: int
     label: bytes
+    living: dict[int, bytes] = field(default_factory=dict)
+    """The labels of the processes that were started for the unit and have not ended, oldest first."""
     partial: bytes = b""
     ending: bool = False
 
@@ -96,7 +98,16 @@ class Logs:
             return
         self._drain(stream)
         self._end_line(stream)
-        stream.label = _label(program, pid)
+        stream.label = stream.living[pid] = _label(program, pid)
+
+    def ended(self, unit: str, pid: int) -> None:
+        """From now on the lines are those of the process that was started before this one, if it lives."""
+        stream = self._streams.get(unit)
+        if stream is None or stream.living.pop(pid, None) != stream.label or not stream.living:
+            return
+        self._drain(stream)
+        self._end_line(stream)
+        stream.label = next(reversed(stream.living.values()))
 
     def say(self, unit: str, text: str) -> None:
         """Add the daemon's own words to the unit's log, behind what is printed by now."""

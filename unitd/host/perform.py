@@ -183,6 +183,7 @@ class Host:
     def _reaped(self, pid: int, unit: str) -> None:
         if pid == self.spawner.server:
             self.spawner.server = 0
+        self._logs.ended(unit, pid)
         self.groups.check(unit)
 
     def _spawn(self, effect: Spawn) -> None:

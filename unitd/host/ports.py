@@ -20,6 +20,9 @@ class LogSink(Protocol):
     def label(self, unit: str, program: str, pid: int) -> None:
         """What the unit prints from now on is this process's."""
 
+    def ended(self, unit: str, pid: int) -> None:
+        """A process of the unit was reaped: what the unit prints from now on is that of an earlier one that lives."""
+
 
 class SocketSource(Protocol):
     def descriptors(self, unit: str) -> list[tuple[int, str]]:
