@@ -8,8 +8,9 @@ AUTH, BEGIN and its first message in one write. `_socket` is what `socket` wraps
 import os
 import select
 import time
-from _socket import AF_UNIX, SOCK_CLOEXEC, SOCK_STREAM, socket
+from _socket import AF_UNIX, SO_SNDTIMEO, SOCK_CLOEXEC, SOCK_STREAM, SOL_SOCKET, socket
 from collections.abc import Iterable
+from struct import Struct
 from typing import Any, Final
 
 from unitd.ctl import message
@@ -28,7 +29,8 @@ BUS: Final = "org.freedesktop.DBus"
 
 REPLY_S: Final = 25.0
 """Seconds to wait for the reply to a call; systemctl's value."""
-_SETUP_S: Final = 5.0
+_SETUP: Final = Struct("ll").pack(5, 0)
+"""Seconds and microseconds for a connect or a write that is kept waiting (struct timeval, socket(7))."""
 
 
 class Unreachable(Exception):
@@ -211,7 +213,8 @@ def open_path(path: str, where: str, bus: bool = False) -> Connection:
     """Connect to a socket by its path, or abstract name after a NUL; raises OSError or Unreachable."""
     stream = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC)
     try:
-        stream.settimeout(_SETUP_S)
+        # Blocking, so that connect(2) waits its turn while very many clients come at once, but not for ever.
+        stream.setsockopt(SOL_SOCKET, SO_SNDTIMEO, _SETUP)
         stream.connect(path)
         return Connection(stream, where, bus)
     except BaseException:
