@@ -42,6 +42,8 @@ class House:
         self.log: list[tuple[int, Effect]] = []
         """(instant, effect), in order."""
         self.answers: dict[int, Any] = {}
+        self.left: Leave | None = None
+        """How the daemon left, if it did."""
         self.acts = True
         """Whether effects are carried out; a test that says what happens itself turns it off."""
         self._token = 0
@@ -59,6 +61,8 @@ class House:
             self.log.append((self.clock.now, effect))
             if isinstance(effect, Answer):
                 self.answers[effect.token] = effect.value
+            elif isinstance(effect, Leave):
+                self.left = effect
             if self.acts:
                 self.kernel.perform(effect)
         return effects
@@ -151,11 +155,6 @@ class House:
     def lines(self) -> list[str]:
         """The daemon's own log."""
         return [e.text for e in self.effects(Log)]
-
-    @property
-    def left(self) -> Leave | None:
-        """How the daemon left, if it did."""
-        return next(iter(self.effects(Leave)), None) if self.engine.core.ending is not None else None
 
     @property
     def jobs(self) -> list[str]:

@@ -78,6 +78,9 @@ class Source:
     def refresh(self) -> None:
         self._files = Files(self.texts)
 
+    def afresh(self) -> "Source":
+        return Source(self.texts, self._config)
+
     def is_gone(self, unit: Unit) -> bool:
         return bool(unit.fragment) and self._files.entry(unit.name) is None
 
