@@ -59,6 +59,16 @@ def test_a_process_that_comes_after_its_service_rests_is_ended(mode: str) -> Non
     assert len(made.kernel.living) == (1 if mode == "none" else 0)
 
 
+def test_a_process_that_comes_after_the_stop_signal_gets_its_own() -> None:
+    made = house("ExecStart=/bin/a", {"/bin/a": Program(spawning=SECOND)})
+    made.start("a.service", span=1000)
+    asked = made.clock.now
+    made.stop("a.service")
+    assert [signal for *_, signal in made.kernel.signals] == [15]
+    assert made.clock.now - asked < 2 * SECOND
+    assert made.state("a.service") == "inactive/dead success"
+
+
 def test_a_spawn_that_fails_after_the_stop() -> None:
     made = house("ExecStart=/bin/a", {"/bin/a": Program(spawning=SECOND, fails=("fork", 11, ""))})
     made.start("a.service", span=1000)
