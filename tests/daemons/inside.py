@@ -8,14 +8,18 @@ network, IPC, UTS and cgroup namespaces.
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import json
 import os
 import signal
+import socket
+import struct
 import subprocess
 import sys
 from typing import Any
 
 NOSUID, NODEV, NOEXEC, READ_ONLY, REMOUNT, BIND, REC, PRIVATE = 2, 4, 8, 1, 32, 4096, 16384, 1 << 18
+SIOCSIFFLAGS, IFF_UP = 0x8914, 1
 DEVICES = {"null": 3, "zero": 5, "full": 7, "random": 8, "urandom": 9}
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -28,21 +32,25 @@ def mount(source: str, target: str, kind: str, flags: int = 0, options: str = ""
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), target)
 
 
+def overlay(lower: str, target: str, over: str) -> None:
+    """What is in `lower`, at `target`; changes go to `over`."""
+    for folder in (target, f"{over}/upper", f"{over}/work"):
+        os.makedirs(folder, exist_ok=True)
+    mount("lab", target, "overlay", 0, f"lowerdir={lower},upperdir={over}/upper,workdir={over}/work")
+
+
 def enter(scratch: str, kept: list[str], cgroups: str) -> None:
     """Make an overlay of / on a tmpfs at `scratch` the root, with everything volatile of its own."""
     mount("none", "/", "", REC | PRIVATE)
     mount("lab", scratch, "tmpfs", 0, "mode=0755")
     root = f"{scratch}/root"
-    for name in ("upper", "work", "root"):
-        os.mkdir(f"{scratch}/{name}")
-    mount("lab", root, "overlay", 0, f"lowerdir=/,upperdir={scratch}/upper,workdir={scratch}/work")
+    overlay("/", root, f"{scratch}/over")
     device = os.stat("/").st_dev
-    for path in kept:
-        if os.stat(path).st_dev != device:
-            os.makedirs(root + path, exist_ok=True)
-            mount(path, root + path, "", BIND)
     for name, mode in (("run", "0755"), ("tmp", "1777"), ("var/tmp", "1777"), ("dev", "0755"), ("mnt", "0755")):
         mount("lab", f"{root}/{name}", "tmpfs", NOSUID, f"mode={mode}")
+    for number, path in enumerate(kept):
+        if os.stat(path).st_dev != device or not os.path.exists(root + path):
+            overlay(path, root + path, f"{scratch}/over{number}")
     _devices(f"{root}/dev")
     mount("proc", f"{root}/proc", "proc", NOSUID | NODEV | NOEXEC)
     mount("sysfs", f"{root}/sys", "sysfs", READ_ONLY | NOSUID | NODEV | NOEXEC)
@@ -55,7 +63,8 @@ def enter(scratch: str, kept: list[str], cgroups: str) -> None:
     subprocess.run(["pivot_root", ".", "mnt"], check=True)
     os.chdir("/")
     subprocess.run(["umount", "--lazy", "/mnt"], check=True)
-    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sh22x", b"lo", IFF_UP))
 
 
 def _devices(folder: str) -> None:
@@ -75,13 +84,10 @@ def _devices(folder: str) -> None:
 
 
 def open_up(paths: list[str]) -> None:
-    """Let everybody reach these paths; what is changed is the overlay alone."""
-    device = os.stat("/").st_dev
+    """Let everybody reach these paths; all that is changed are overlays."""
     folders = {path[:end] for path in paths for end, letter in enumerate(path) if letter == "/" and end} | set(paths)
     for folder in sorted(folders):
-        seen = os.stat(folder)
-        if seen.st_dev == device:
-            os.chmod(folder, seen.st_mode & 0o7777 | 0o055)
+        os.chmod(folder, os.stat(folder).st_mode & 0o7777 | 0o055)
 
 
 def start(argv: list[str], environment: dict[str, str], uid: int) -> None:
