@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from unitd.bus import About, Bus, World
+from unitd.graph.diff import Diff
 from unitd.model import effects, events
 from unitd.model.dependencies import Dep
 from unitd.model.effects import Level
@@ -76,6 +77,7 @@ class Status:
     job: int = 0
     service: Service | None = None
     result: str = "success"
+    reason: str = ""
     cgroup: str = ""
 
 
@@ -131,8 +133,11 @@ class View:
     def job_of(self, unit: str) -> Job | None:
         return next((job for job in self.queue.values() if job.unit == unit), None)
 
-    def unit_of_pid(self, pid: int) -> str | None:
-        return "a.service" if pid == MAIN_PID else None
+    def jobs_before(self, id: int) -> Sequence[Job]:
+        return [job for job in self.jobs() if job.id < id]
+
+    def jobs_after(self, id: int) -> Sequence[Job]:
+        return [job for job in self.jobs() if job.id > id]
 
     def unit_of_invocation(self, id: str) -> str | None:
         return "a.service" if id == "ab" * 16 else None
@@ -154,7 +159,18 @@ class View:
 
 
 class Rim:
-    """Gauges, logs, clock and unit files in one."""
+    """Gauges, logs, clock, unit files and the daemon's log in one."""
+
+    level = "info"
+
+    def set_level(self, level: str) -> None:
+        self.level = level
+
+    def unit_of(self, pid: int) -> str:
+        return "a.service" if pid == MAIN_PID else ""
+
+    def real_name(self, name: str) -> str:
+        return {"default.target": "multi-user.target"}.get(name, "")
 
     def memory(self, unit: str) -> int | None:
         return 4096
@@ -188,7 +204,7 @@ def world(uid: int = 0, view: View | None = None, **about: Any) -> World:
     """A world with three units."""
     rim = Rim()
     facts = About(version="0.1", uid=uid, machine_id="0" * 32, **about)
-    return World(view or View(), rim, rim, rim, rim, facts, PYZINIT)
+    return World(view or View(), rim, rim, rim, rim, rim, facts, PYZINIT)
 
 
 class Daemon:
@@ -225,6 +241,8 @@ class Daemon:
                     return [effects.Answer(token, Refusal(Kind.NO_SUCH_UNIT, unit, f"Unit {unit} not found."))]
                 id, self._next_job = self._next_job, self._next_job + 1
                 return self.done(event, id)
+            case events.ReloadAsked(token, dry=True):
+                return [effects.Answer(token, Diff(added=("new.service",)))]
             case events.ShutdownAsked(token) | events.ReloadAsked(token) | events.KillAsked(token):
                 return [effects.Answer(token, None)]
             case events.ResetFailedAsked(token) | events.CancelAsked(token):

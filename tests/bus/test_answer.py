@@ -7,12 +7,13 @@ import pytest
 
 from tests.bus.fakes import MAIN_PID, Job, Ran, Service, Status, View, service, world
 from unitd.bus.answer import answer
-from unitd.bus.calls import Ask, Call, Credentials, Enrol, ExitWith, Fault, Outcome, Reply
+from unitd.bus.calls import Ask, Call, Credentials, Enrol, ExitWith, Fault, LogAt, Outcome, Reply
 from unitd.bus.interfaces.manager import MANAGER
 from unitd.bus.interfaces.types import TYPES
 from unitd.bus.interfaces.unit import UNIT
 from unitd.bus.policy import Action, may
 from unitd.bus.ports import About, World
+from unitd.graph.diff import Diff
 from unitd.model import events, settings
 from unitd.model.effects import Condition
 from unitd.model.problems import Problem
@@ -152,6 +153,41 @@ def test_a_running_service_shows_what_it_does() -> None:
     assert get(A, "org.pyzinit.Unit", "WantedBy", seen) == ("b.service",)
 
 
+def test_problems_and_the_reason_of_a_failure_are_shown() -> None:
+    view = View()
+    problem = Problem("a.service", "/etc/unitd/a.service", 4, "PrivateTmp", "not carried out")
+    unit = Unit("a.service", problems=(problem,))
+    view.all["a.service"] = Status(unit, Active.FAILED, "failed", reason="its main process exited with status 3")
+    seen = world(view=view)
+    assert get(A, "org.pyzinit.Unit", "Problems", seen) == (str(problem),)
+    assert get(A, "org.pyzinit.Unit", "Reason", seen) == "its main process exited with status 3"
+
+
+@pytest.mark.parametrize(
+    ("root", "name", "cgroup", "shown"),
+    [
+        ("/x/unitd-run", "a.service", "system.slice/a.service", "/x/unitd-run/system.slice/a.service"),
+        ("", "a.service", "system.slice/a.service", "/system.slice/a.service"),
+        ("/x/unitd-run", "a.service", "", ""),
+        (None, "a.service", "system.slice/a.service", ""),
+        ("/x/unitd-run", "-.slice", "", "/x/unitd-run"),
+        ("", "-.slice", "", "/"),
+    ],
+)
+def test_a_cgroup_is_shown_as_the_kernel_does(root: str | None, name: str, cgroup: str, shown: str) -> None:
+    view = View()
+    view.all[name] = Status(Unit(name), Active.ACTIVE, cgroup=cgroup)
+    assert get(PYZINIT.unit_path(name), "", "ControlGroup", world(view=view, cgroup=root)) == shown
+
+
+@pytest.mark.parametrize("name", ["SELinuxContext", "AppArmorProfile", "SmackProcessLabel"])
+@pytest.mark.parametrize(("text", "shown"), [("", (False, "")), ("x", (False, "x")), ("-x", (True, "x"))])
+def test_labels_are_pairs(name: str, text: str, shown: tuple[bool, str]) -> None:
+    view = View()
+    view.all["a.service"] = Status(Unit("a.service", settings={name: text} if text else {}))
+    assert get(A, "org.pyzinit.Service", name, world(view=view)) == shown
+
+
 def test_conditions_show_what_became_of_them() -> None:
     view = View()
     conditions = (Condition("PathExists", "/a"), Condition("Host", "b", negate=True))
@@ -250,17 +286,17 @@ def test_a_job_is_asked_for_by_either_object(method: str, type: JobType) -> None
     assert outcome.then(3) == Reply("o", ("/org/pyzinit/job/3",))
 
 
-@pytest.mark.parametrize(("can", "type"), [(True, JobType.RELOAD_OR_START), (False, JobType.RESTART)])
-def test_reload_or_restart_looks_at_the_unit(can: bool, type: JobType) -> None:
-    view = View()
-    unit = Unit("a.service", settings={"ExecReload": ("x",)} if can else {})
-    view.all["a.service"] = Status(unit)
-    first = ask("ReloadOrRestartUnit", "ss", "a.service", "replace", of=world(view=view))
-    assert event(first) == events.LoadAsked(77, "a.service")
-    assert isinstance(first, Ask)
-    second = event(first.then("a.service"))
-    assert isinstance(second, events.JobAsked)
-    assert second.type is type
+@pytest.mark.parametrize(
+    ("method", "type"), [("ReloadOrRestart", JobType.RESTART), ("ReloadOrTryRestart", JobType.TRY_RESTART)]
+)
+def test_whether_to_reload_or_restart_is_the_engines_to_decide(method: str, type: JobType) -> None:
+    for asked in (
+        ask(f"{method}Unit", "ss", "a.service", "replace"),
+        ask(method, "s", "replace", path=A, interface="org.pyzinit.Unit"),
+    ):
+        job = event(asked)
+        assert isinstance(job, events.JobAsked)
+        assert (job.type, job.reload_if_possible) == (type, True)
 
 
 def test_enqueue_tells_what_came_along() -> None:
@@ -309,6 +345,43 @@ def test_other_requests() -> None:
     assert ask("Subscribe") == Enrol(True)
 
 
+def test_a_queued_job_tells_whom_it_waits_for_and_who_waits_for_it() -> None:
+    view = View()
+    view.queue = {id: Job(id, f"{id}.service", JobType.START) for id in (1, 2, 3)}
+    for member, wanted in (("Before", 1), ("After", 3)):
+        unit = f"/org/pyzinit/unit/_3{wanted}_2eservice"
+        row = (wanted, f"{wanted}.service", "start", "waiting", f"/org/pyzinit/job/{wanted}", unit)
+        assert ask(f"GetJob{member}", "u", 2, of=world(view=view)) == Reply("a(usssoo)", ([row],))
+        of_job = ask(f"Get{member}", path="/org/pyzinit/job/2", interface="org.pyzinit.Job", of=world(view=view))
+        assert of_job == Reply("a(usssoo)", ([row],))
+        assert kind(ask(f"GetJob{member}", "u", 9, of=world(view=view))) is Kind.NO_SUCH_JOB
+
+
+def test_the_default_target_has_its_real_name() -> None:
+    assert ask("GetDefaultTarget") == Reply("s", ("multi-user.target",))
+
+
+def test_any_process_of_a_unit_finds_it() -> None:
+    assert ask("GetUnitByPID", "u", MAIN_PID) == Reply("o", (A,))
+    assert kind(ask("GetUnitByPID", "u", 1)) is Kind.NO_UNIT_FOR_PID
+
+
+def test_the_level_of_the_log_can_be_set() -> None:
+    arguments = ("Set", "ssv", "org.pyzinit.Manager", "LogLevel")
+    assert ask(*arguments, ("s", "debug"), interface=PROPERTIES) == LogAt("debug")
+    assert kind(ask(*arguments, ("s", "loud"), interface=PROPERTIES)) is Kind.INVALID_ARGS
+    assert kind(ask(*arguments, ("u", 7), interface=PROPERTIES)) is Kind.INVALID_ARGS
+    assert kind(ask(*arguments, ("s", "debug"), interface=PROPERTIES, by=NOBODY)) is Kind.ACCESS_DENIED
+
+
+def test_a_dry_reload_tells_what_would_change() -> None:
+    outcome = ask("ReloadDiff")
+    assert event(outcome) == events.ReloadAsked(77, events.Caller(0, 100, "D-Bus"), dry=True)
+    assert isinstance(outcome, Ask)
+    told = outcome.then(Diff(added=("a.service",), changed=("b.service",)))
+    assert told == Reply("s", ('{"added": ["a.service"], "removed": [], "changed": ["b.service"]}',))
+
+
 def test_lists_are_filtered() -> None:
     def names(*call: Any) -> list[str]:
         outcome = ask(*call)
@@ -349,7 +422,8 @@ LOOKING = sorted(name for name, method in MANAGER.methods.items() if method.acti
 def test_the_rights_are_as_listed() -> None:
     """A new method has to be put on one side or the other here."""
     assert LOOKING == [
-        "GetJob", "GetUnit", "GetUnitByInvocationID", "GetUnitByPID", "GetUnitFileState", "GetUnitProcesses",
+        "GetDefaultTarget", "GetJob", "GetJobAfter", "GetJobBefore", "GetUnit",
+        "GetUnitByInvocationID", "GetUnitByPID", "GetUnitFileState", "GetUnitProcesses",
         "ListJobs", "ListUnitFiles", "ListUnitFilesByPatterns", "ListUnits", "ListUnitsByNames", "ListUnitsByPatterns",
         "ListUnitsFiltered", "LoadUnit", "Subscribe", "Unsubscribe",
     ]  # fmt: skip

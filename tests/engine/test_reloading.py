@@ -3,7 +3,7 @@
 from tests.fakes.house import House
 from unitd.graph.diff import Diff
 from unitd.model.effects import Reloading, UnitGone
-from unitd.model.events import UnitFilesChanged
+from unitd.model.events import ReloadAsked, UnitFilesChanged
 from unitd.model.states import SECOND
 
 TEXT = "[Unit]\nDefaultDependencies=no\n{}\n[Service]\nExecStart=/bin/%p\n{}"
@@ -91,3 +91,15 @@ def test_a_reload_counts_and_keeps_counters() -> None:
     before = made.service("a.service")
     assert not made.reload()
     assert made.service("a.service") == before
+
+
+def test_a_dry_reload_tells_the_difference_and_changes_nothing() -> None:
+    made = House({"a.service": text(), "b.service": text()})
+    made.start("a.service", "b.service")
+    made.source.texts.update({"a.service": text("Wants=c.service"), "c.service": text()})
+    before = {name: record.unit for name, record in made.engine.core.units.records.items()}
+    told = made.ask(lambda token: ReloadAsked(token, dry=True))
+    assert told == Diff(added=("c.service",), changed=("a.service",))
+    assert {name: record.unit for name, record in made.engine.core.units.records.items()} == before
+    assert made.effects(Reloading) == []
+    assert made.reload() == told

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from unitd.host import processes
 from unitd.host.cgroups import Cgroups
 from unitd.host.children import Children
 from unitd.host.gauges import Gauges
@@ -46,9 +47,9 @@ async def test_a_unit_and_its_slices(cgroup: Path) -> None:
         with sleeper(procs) as first, sleeper(procs) as second, sleeper(other) as third:
             assert gauges.tasks("a.service") == 2
             command = Path("/proc/self/cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
-            assert gauges.processes("a.service") == [
-                ("my.slice/my-own.slice/a.service", pid, command[:4096]) for pid in sorted((first, second))
-            ]
+            place = processes.cgroup(first)
+            assert place.endswith("/my.slice/my-own.slice/a.service")
+            assert gauges.processes("a.service") == [(place, pid, command[:4096]) for pid in sorted((first, second))]
             assert [pid for _, pid, _ in gauges.processes("my.slice")] == sorted((first, second))
             assert [pid for _, pid, _ in gauges.processes("my-own.slice")] == sorted((first, second))
             assert {pid for _, pid, _ in gauges.processes("-.slice")} == {first, second, third}

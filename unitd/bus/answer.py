@@ -91,7 +91,7 @@ def _unit(call: Call, world: World, label: str) -> Found:
 
 def _unit_name(call: Call, world: World, label: str) -> str | None:
     if label == "self":
-        return world.view.unit_of_pid(call.by.pid)
+        return world.gauges.unit_of(call.by.pid) or None
     if len(label) == 32 and _INVOCATION.issuperset(label):
         return world.view.unit_of_invocation(label)
     return None if "/" in label else labels.unescape(label)
@@ -193,8 +193,16 @@ def _properties(call: Call, world: World, found: Object) -> Outcome:
     if row is None:
         return Fault(Kind.UNKNOWN_PROPERTY, f"cannot find the property {call.body[1]!r} in {name or 'any interface'}")
     if call.member == "Set":
-        return Fault(Kind.PROPERTY_READ_ONLY, f"cannot set {row.name}: it is read-only")
+        return _set(row, *call.body[2])
     return Reply("v", ((row.type, row.get(world, found.target)),))
+
+
+def _set(row: Property, type: str, value: Any) -> Outcome:
+    if row.set is None:
+        return Fault(Kind.PROPERTY_READ_ONLY, f"cannot set {row.name}: it is read-only")
+    if type != row.type:
+        return Fault(Kind.INVALID_ARGS, f"cannot set {row.name}: its type is {row.type!r}, not {type!r}")
+    return row.set(value)
 
 
 def values(world: World, target: Any, interfaces: tuple[Interface, ...]) -> dict[str, tuple[str, Any]]:

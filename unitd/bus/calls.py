@@ -69,7 +69,22 @@ class ExitWith:
     code: int
 
 
-Outcome: TypeAlias = Reply | Fault | Ask | Enrol | ExitWith
+@dataclass(frozen=True, slots=True)
+class LogAt:
+    """The daemon's own log is to keep what is at least this urgent."""
+
+    level: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """The caller refers to a unit, or does no more; every reference is taken back by itself."""
+
+    unit: str
+    wanted: bool
+
+
+Outcome: TypeAlias = Reply | Fault | Ask | Enrol | ExitWith | LogAt | Hold
 
 
 def fault(refusal: Refusal) -> Fault:

@@ -5,12 +5,13 @@ the changes and the JobRemoved of the same turn.
 """
 
 import itertools
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeAlias
 
 from unitd.bus.answer import answer
-from unitd.bus.calls import Ask, Call, Credentials, Enrol, ExitWith, Fault, Outcome, Reply, fault
+from unitd.bus.calls import Ask, Call, Credentials, Enrol, ExitWith, Fault, Hold, LogAt, Outcome, Reply, fault
 from unitd.bus.ports import World
 from unitd.model.effects import Answer, Level
 from unitd.model.events import Event, JobAsked
@@ -55,6 +56,8 @@ class Dispatch:
         self._serials = itertools.count(1)
         self._waiting: dict[int, _Waiting] = {}
         self._held: list[tuple[Connection, Message, Outcome]] = []
+        self._references: Counter[tuple[Connection, str, str]] = Counter()
+        """Of whom to which unit: (connection, sender, unit)."""
 
     def world(self, dialect: Dialect) -> World:
         """The world as it is told in this dialect."""
@@ -98,10 +101,16 @@ class Dispatch:
         for connection, asked, outcome in held:
             self._send(connection, asked, outcome)
 
-    def forget(self, connection: Connection) -> None:
-        """The connection is gone: nobody waits on it any more."""
-        self._waiting = {token: each for token, each in self._waiting.items() if each.connection is not connection}
-        self._held = [each for each in self._held if each[0] is not connection]
+    def forget(self, connection: Connection, sender: str | None = None) -> None:
+        """The connection, or one who calls over it, is gone: it waits for nothing and holds nothing any more."""
+
+        def gone(of: Connection, by: str) -> bool:
+            return of is connection and sender in (None, by)
+
+        waiting = self._waiting.items()
+        self._waiting = {token: each for token, each in waiting if not gone(each.connection, each.asked.sender)}
+        self._held = [each for each in self._held if not gone(each[0], each[1].sender)]
+        self._references = Counter({key: n for key, n in self._references.items() if not gone(key[0], key[1])})
 
     def reply(self, connection: Connection, asked: Message, outcome: Outcome) -> None:
         """Answer a call that was judged elsewhere."""
@@ -118,6 +127,11 @@ class Dispatch:
             case Enrol():
                 kind = connection.enrol(asked.sender, outcome.wanted)
                 outcome = Reply() if kind is None else Fault(kind, f"cannot {asked.member.lower()}: it is so already")
+            case Hold():
+                outcome = self._refer((connection, asked.sender, outcome.unit), outcome.wanted)
+            case LogAt():
+                self._world.journal.set_level(outcome.level)
+                outcome = Reply()
             case ExitWith():
                 self._world = replace(self._world, exit_code=outcome.code)
                 self._worlds.clear()
@@ -126,6 +140,12 @@ class Dispatch:
             self._held.append((connection, asked, outcome))
         else:
             self._send(connection, asked, outcome)
+
+    def _refer(self, key: tuple[Connection, str, str], wanted: bool) -> Outcome:
+        if not wanted and not self._references[key]:
+            return Fault(Kind.NOT_REFERENCED, f"cannot take back a reference to {key[2]}: there is none")
+        self._references[key] += 1 if wanted else -1
+        return Reply()
 
     def _send(self, connection: Connection, asked: Message, outcome: Outcome) -> None:
         if asked.flags & NO_REPLY_EXPECTED:

@@ -86,7 +86,8 @@ def _property(row: Property, prose: bool) -> Iterator[str]:
     inside = list(_doc(row.doc, prose, 6))
     if row.emits is not Emits.CHANGE:
         inside.append(f"      <annotation name={_quoted(_EMITS)} value={_quoted(row.emits)}/>\n")
-    return _element("property", row.name, inside, f' type={_quoted(row.type)} access="read"')
+    access = "readwrite" if row.set else "read"
+    return _element("property", row.name, inside, f' type={_quoted(row.type)} access="{access}"')
 
 
 def _quoted(text: str) -> str:

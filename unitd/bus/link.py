@@ -279,6 +279,7 @@ class Link:
             self._known.pop(name, None)
             self._strangers.pop(name, None)
             self._jobs = {id: sender for id, sender in self._jobs.items() if sender != name}
+            self._dispatch.forget(self, name)
             self._begin(self._unfollow(name))
 
     # --- callers ----------------------------------------------------------------------------------

@@ -95,7 +95,8 @@ class ServiceStatus(Protocol):
 class Status(Protocol):
     """A unit and what it is doing.
 
-    `result`: of a unit that is no service; `cgroup`: below the daemon's sub-tree, "" when it has none.
+    `result`: of a unit that is no service; `reason`: why it failed, in words, "" when it did not; `cgroup`: below the
+    daemon's sub-tree, "" when it has none.
     """
 
     @property
@@ -118,6 +119,8 @@ class Status(Protocol):
     def service(self) -> ServiceStatus | None: ...
     @property
     def result(self) -> str: ...
+    @property
+    def reason(self) -> str: ...
     @property
     def cgroup(self) -> str: ...
 
@@ -146,7 +149,12 @@ class View(Protocol):
     def jobs(self) -> Sequence[Job]: ...
     def job(self, id: int) -> Job | None: ...
     def job_of(self, unit: str) -> Job | None: ...
-    def unit_of_pid(self, pid: int) -> str | None: ...
+    def jobs_before(self, id: int) -> Sequence[Job]:
+        """The jobs that a queued job waits for."""
+
+    def jobs_after(self, id: int) -> Sequence[Job]:
+        """The jobs that wait for a queued job."""
+
     def unit_of_invocation(self, id: str) -> str | None: ...
     def system_state(self) -> str: ...
     def times(self) -> Mapping[str, int]:
@@ -158,7 +166,7 @@ class View(Protocol):
 
 
 class Gauges(Protocol):
-    """Live readings of a unit's cgroup; None: nothing to read."""
+    """Live readings of a unit's processes; None: nothing to read."""
 
     def memory(self, unit: str) -> int | None: ...
     def cpu(self, unit: str) -> int | None:
@@ -166,7 +174,10 @@ class Gauges(Protocol):
 
     def tasks(self, unit: str) -> int | None: ...
     def processes(self, unit: str) -> Sequence[tuple[str, int, str]]:
-        """(cgroup, pid, command line)."""
+        """(cgroup as in /proc/PID/cgroup, pid, command line)."""
+
+    def unit_of(self, pid: int) -> str:
+        """Whose process it is; "" when no unit's."""
 
 
 class Logs(Protocol):
@@ -191,6 +202,19 @@ class UnitFiles(Protocol):
     def file_state(self, name: str) -> str:
         """The UnitFileState of systemctl(1); "" when there is no such file."""
 
+    def real_name(self, name: str) -> str:
+        """Where the links that begin at this name lead to; "" when there is no such file."""
+
+
+class Journal(Protocol):
+    """The daemon's own log."""
+
+    @property
+    def level(self) -> str:
+        """The name of the least urgent level that is kept (syslog(3))."""
+
+    def set_level(self, level: str) -> None: ...
+
 
 @dataclass(frozen=True, slots=True)
 class About:
@@ -203,9 +227,8 @@ class About:
     virtualization: str = ""
     unit_path: tuple[str, ...] = ()
     environment: tuple[str, ...] = ()
-    cgroup: str = ""
-    """The daemon's sub-tree, as in /proc/self/cgroup; "" for the root."""
-    log_level: str = "info"
+    cgroup: str | None = ""
+    """The daemon's sub-tree, as in /proc/self/cgroup; "" for the root, None where units have no cgroups."""
     log_target: str = "console"
     machine_id: str = ""
     adm_gid: int = -1
@@ -221,6 +244,7 @@ class World:
     logs: Logs
     clock: Clock
     files: UnitFiles
+    journal: Journal
     about: About
     dialect: Dialect
     exit_code: int = 0

@@ -5,6 +5,7 @@ from unitd.engine.record import Record
 from unitd.graph.diff import Diff, diff
 from unitd.model.effects import Reloading, UnitChanged, UnitGone
 from unitd.model.states import Load
+from unitd.model.unit import Unit
 
 
 def reload(core: Core) -> Diff:
@@ -27,6 +28,24 @@ def reload(core: Core) -> Diff:
     units.queue.relink()
     core.emit(Reloading(False))
     return diff(before, {name: record.unit for name, record in units.records.items()})
+
+
+def compare(core: Core) -> Diff:
+    """What reload() would change; nothing is."""
+    fresh = core.units.source.afresh()
+    before = {name: record.unit for name, record in core.units.records.items()}
+    after: dict[str, Unit] = {}
+    known: set[str] = set()
+    todo = sorted(before)
+    while todo:
+        name = todo.pop()
+        if name in known:
+            continue
+        unit = fresh.load(name)
+        known |= {name, unit.name, *unit.aliases}
+        after[unit.name] = unit
+        todo.extend(other for names in unit.deps.values() for other in names)
+    return diff(before, after)
 
 
 def files_changed(core: Core) -> None:

@@ -151,7 +151,7 @@ def _reset_failed(core: Core, asked: ResetFailedAsked) -> None:
 def _reload(core: Core, asked: ReloadAsked) -> Any:
     if core.ending is not None:
         raise Refusal(Kind.SHUTTING_DOWN, "", "cannot reload: a shutdown is under way")
-    return reloading.reload(core)
+    return reloading.compare(core) if asked.dry else reloading.reload(core)
 
 
 def _shutdown(core: Core, asked: ShutdownAsked) -> None:

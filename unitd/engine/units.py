@@ -25,6 +25,9 @@ class UnitSource(Protocol):
     def refresh(self) -> None:
         """Look at the directories again."""
 
+    def afresh(self) -> "UnitSource":
+        """Another source that reads what is on disk now; this one goes on as it is."""
+
     def is_gone(self, unit: Unit) -> bool:
         """Whether the unit had a file that is not there any more."""
 

@@ -105,13 +105,13 @@ class View:
     def job_of(self, unit: str) -> Job | None:
         return self._core.units.queue.job_of(unit)
 
-    def unit_of_pid(self, pid: int) -> str | None:
-        """The unit whose main or control process this is."""
-        for name, record in self._core.units.records.items():
-            state = record.state
-            if isinstance(state, Service) and any(p is not None and p.pid == pid for p in (state.main, state.control)):
-                return name
-        return None
+    def jobs_before(self, id: int) -> Sequence[Job]:
+        """The jobs that a queued job waits for, by id."""
+        return self._core.units.queue.blockers(id)
+
+    def jobs_after(self, id: int) -> Sequence[Job]:
+        """The jobs that wait for a queued job, by id."""
+        return self._core.units.queue.held_by(id)
 
     def unit_of_invocation(self, id: str) -> str | None:
         for name, record in self._core.units.records.items():

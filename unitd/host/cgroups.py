@@ -102,7 +102,7 @@ class Cgroups:
         self._tidying: asyncio.TimerHandle | None = None
         self._units: dict[str, str] = {}
         # What /proc/PID/cgroup calls the root, however the file system is mounted here.
-        self._prefix = processes.cgroup(os.getpid()).removesuffix(f"/{INIT_SCOPE}")
+        self.prefix = processes.cgroup(os.getpid()).removesuffix(f"/{INIT_SCOPE}")
         for directory in self._unit_directories():
             unit = os.path.basename(directory)
             self._track(unit, directory)
@@ -199,9 +199,9 @@ class Cgroups:
     def unit_of(self, pid: int) -> str:
         """Whose cgroup the process is or, as a zombie, was in; "" when none of ours."""
         path = processes.cgroup(pid)
-        if not path.startswith(f"{self._prefix}/"):
+        if not path.startswith(f"{self.prefix}/"):
             return ""
-        directory = self.root + path[len(self._prefix) :]
+        directory = self.root + path[len(self.prefix) :]
         at = directory
         while len(at) > len(self.root):
             if at in self._units:

@@ -12,12 +12,11 @@ from typing import Any, Final
 
 from unitd.model.config import Config
 from unitd.model.problems import Problem
+from unitd.model.states import LOG_LEVELS
 from unitd.syntax.values import Bad, parse_bool, parse_span, parse_span_zero_is_infinity
 
 DEFAULT_FILE: Final = "/etc/unitd.conf"
 SECTION: Final = "Manager"
-
-_LEVELS: Final = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "debug")
 
 
 def _one_of(*allowed: str) -> Callable[[str], str]:
@@ -38,7 +37,7 @@ _KEYS: Final[Mapping[str, tuple[str, Callable[[str], Any]]]] = {
     "SystemdCompat": ("systemd_compat", parse_bool),
     "AllowWeakerSandbox": ("allow_weaker_sandbox", parse_bool),
     "AutoReload": ("auto_reload", parse_bool),
-    "LogLevel": ("log_level", _one_of(*_LEVELS)),
+    "LogLevel": ("log_level", _one_of(*LOG_LEVELS)),
 }
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from unitd.engine.units import slice_path
 from unitd.host import processes
-from unitd.host.cgroups import Cgroups, cgroup2_mount
+from unitd.host.cgroups import INIT_SCOPE, Cgroups
 from unitd.host.ports import Groups
 from unitd.host.virtualization import text
 
@@ -22,8 +22,8 @@ class Gauges:
     def __init__(self, groups: Groups) -> None:
         self._groups = groups
         self._root = groups.root if isinstance(groups, Cgroups) else ""
-        mount = cgroup2_mount()
-        self._root_path = self._root.removeprefix(mount[0]) if mount else ""
+        self.cgroup = groups.prefix if isinstance(groups, Cgroups) else None
+        """The daemon's sub-tree, as in /proc/PID/cgroup; "" for the root, None where units have no cgroups."""
 
     def memory(self, unit: str) -> int | None:
         """Bytes in use."""
@@ -47,9 +47,13 @@ class Gauges:
         return _sum(process.threads if process is not None else None for process in found)
 
     def processes(self, unit: str) -> list[tuple[str, int, str]]:
-        """(cgroup, pid, command line) of each process; the path is below the daemon's sub-tree, "" without cgroups."""
+        """(cgroup as in /proc/PID/cgroup, pid, command line) of each process; cgroup "" where units have none."""
         found = [(self._place(pid), pid, processes.command_line(pid) or _name(pid)) for pid in self._pids(unit)]
         return sorted(found)
+
+    def unit_of(self, pid: int) -> str:
+        """Whose process it is; init.scope is the daemon's own, "" no unit's."""
+        return INIT_SCOPE if pid == os.getpid() else self._groups.unit_of(pid)
 
     def wait_channels(self, unit: str) -> list[tuple[int, str]]:
         """(pid, kernel function that it sleeps in, or "")."""
@@ -69,10 +73,7 @@ class Gauges:
         return [pid for name in below for pid in self._groups.members(name)]
 
     def _place(self, pid: int) -> str:
-        """The process's cgroup below the daemon's sub-tree."""
-        path = processes.cgroup(pid)
-        mark = f"{self._root_path}/"
-        return path.partition(mark)[2] if self._root else ""
+        return processes.cgroup(pid) if self._root else ""
 
 
 def _number(counted: str) -> int | None:

@@ -129,6 +129,18 @@ class UnitDirs:
         """Whether a unit is enabled, masked, static ...; "" when there is no such file (systemctl(1), is-enabled)."""
         return install.file_state(name, self.files)
 
+    def real_name(self, name: str) -> str:
+        """The name that links lead to from this one, within the search path; "" when there is no such file."""
+        passed: set[str] = set()
+        while (entry := self.files.entry(name)) is not None and entry.target not in ("", MASK) and name not in passed:
+            passed.add(name)
+            name = entry.target
+        return name if entry is not None else ""
+
+    def afresh(self) -> "UnitDirs":
+        """The same directories as they are now, to compare with; what was loaded from these is not touched."""
+        return UnitDirs(self._directories, self._facts, self._config)
+
     def directories(self) -> list[str]:
         """All directories that hold, or may come to hold, unit files; for inotify."""
         found = [path for path in self._directories if os.path.isdir(path)]

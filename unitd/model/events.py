@@ -242,10 +242,11 @@ class LoadAsked:
 
 @dataclass(frozen=True, slots=True)
 class ReloadAsked:
-    """daemon-reload: read all unit files again. Answered with a graph.diff.Diff."""
+    """daemon-reload: read all unit files again. Answered with a graph.diff.Diff; `dry`: with that alone."""
 
     token: int
     by: Caller = OURSELVES
+    dry: bool = False
 
 
 class Leaving(StrEnum):

@@ -11,6 +11,7 @@ from typing import Final
 
 from unitd.model.parsing import checked_path, expanded, path, relative_path, split
 from unitd.model.setting import Context, Fatal, Parse
+from unitd.model.states import LOG_LEVELS
 from unitd.syntax import environment, words
 from unitd.syntax.values import Bad, parse_integer
 
@@ -64,7 +65,6 @@ CAPABILITIES: Final = tuple(
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _NOBODY_IDS: Final = (65535, 4294967295)
-_LEVELS: Final = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "debug")
 _FACILITIES: Final = [
     "kern",
     "user",
@@ -281,9 +281,9 @@ def input_data(text: str, context: Context) -> tuple[bytes, ...]:
 
 
 def log_level(text: str, context: Context) -> str:
-    if text in _LEVELS:
+    if text in LOG_LEVELS:
         return text
-    return _LEVELS[parse_integer(text, 0, len(_LEVELS) - 1)]
+    return LOG_LEVELS[parse_integer(text, 0, len(LOG_LEVELS) - 1)]
 
 
 def log_facility(text: str, context: Context) -> str:

@@ -19,6 +19,7 @@ class Kind(StrEnum):
     NO_SUCH_JOB = "NoSuchJob"
     NOT_SUBSCRIBED = "NotSubscribed"
     ALREADY_SUBSCRIBED = "AlreadySubscribed"
+    NOT_REFERENCED = "NotReferenced"
     ONLY_BY_DEPENDENCY = "OnlyByDependency"
     JOBS_CONFLICTING = "TransactionJobsConflicting"
     ORDER_IS_CYCLIC = "TransactionOrderIsCyclic"

@@ -9,6 +9,10 @@ SECOND = 1_000_000
 """Microseconds in a second."""
 
 
+LOG_LEVELS = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "debug")
+"""syslog(3)'s, the most urgent first."""
+
+
 class Load(StrEnum):
     STUB = "stub"
     LOADED = "loaded"

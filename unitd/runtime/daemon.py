@@ -11,7 +11,7 @@ from unitd import __version__
 from unitd.bus.bus import Bus
 from unitd.bus.ports import About, World
 from unitd.engine.engine import Engine
-from unitd.host import accounts, clock, conditions, config_file, facts, power, processes, virtualization
+from unitd.host import accounts, clock, conditions, config_file, facts, power, virtualization
 from unitd.host.facts import Place
 from unitd.host.gauges import Gauges
 from unitd.host.inotify import Inotify
@@ -105,15 +105,15 @@ class Daemon:
             version=__version__,
             uid=os.geteuid(),
             architecture=facts.architecture(),
-            cgroup=processes.cgroup(os.getpid()).removesuffix("/init.scope"),
+            cgroup=gauges.cgroup,
             virtualization=virtualization.virtualization(),
             unit_path=path,
             environment=tuple(f"{name}={value}" for name, value in _service_environment(options).items()),
-            log_level=options.log_level or config.log_level,
             machine_id=host_facts.machine_id,
             adm_gid=_adm(),
         )
-        world = World(self.engine.view, gauges, BusLogs(self._logs), BusClock(self._clock), self._dirs, about, PYZINIT)
+        logs, clock_of_bus = BusLogs(self._logs), BusClock(self._clock)
+        world = World(self.engine.view, gauges, logs, clock_of_bus, self._dirs, self._journal, about, PYZINIT)
         self._bus = Bus(self._loop, world, self.pump.post, lambda level, text: self._journal.say(level, text))
         self._watch = UnitFileWatch(self._inotify, self._loop, path, self._files_changed, warn)
 

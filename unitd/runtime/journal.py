@@ -3,21 +3,25 @@
 import sys
 import time
 
-LEVELS = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "debug")
+from unitd.model.states import LOG_LEVELS
 
 
 class Journal:
     """Writes lines of at least `level`; never fails, since nobody could be told."""
 
     def __init__(self, level: str = "info") -> None:
-        self.threshold = LEVELS.index(level)
+        self.threshold = LOG_LEVELS.index(level)
+
+    @property
+    def level(self) -> str:
+        return LOG_LEVELS[self.threshold]
 
     def set_level(self, level: str) -> None:
-        self.threshold = LEVELS.index(level)
+        self.threshold = LOG_LEVELS.index(level)
 
     def say(self, level: str, text: str) -> None:
         """One line: time, level unless it is plain information, text."""
-        if LEVELS.index(level) > self.threshold:
+        if LOG_LEVELS.index(level) > self.threshold:
             return
         now = time.time()
         stamp = time.strftime("%H:%M:%S", time.localtime(now)) + f".{int(now * 1000) % 1000:03d}"

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from unitd import __version__
-from unitd.runtime.journal import LEVELS
+from unitd.model.states import LOG_LEVELS
 
 DEFAULT_TARGET = "default.target"
 TARGETS = {
@@ -73,7 +73,7 @@ def _parser() -> _Parser:
     parser.add_argument("--cgroup", metavar="PATH", default="", help="make the sub-tree below this cgroup")
     parser.add_argument("--target", metavar="UNIT|none", help="what to start first (default.target)")
     parser.add_argument("--config", metavar="FILE", default="/etc/unitd.conf", help="settings of the daemon")
-    parser.add_argument("--log-level", metavar="LEVEL", choices=LEVELS, help=f"one of {', '.join(LEVELS)}")
+    parser.add_argument("--log-level", metavar="LEVEL", choices=LOG_LEVELS, help=f"one of {', '.join(LOG_LEVELS)}")
     parser.add_argument("--version", action="version", version=f"unitd {__version__}")
     return parser
 

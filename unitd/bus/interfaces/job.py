@@ -1,13 +1,28 @@
 """The interface of a queued job."""
 
+from collections.abc import Iterable
 from typing import Final
 
-from unitd.bus.calls import Call, Outcome
+from unitd.bus.calls import Call, Outcome, Reply
 from unitd.bus.interfaces import requests
-from unitd.bus.interfaces.table import Emits, Interface, Method, Property, interface
+from unitd.bus.interfaces.table import Emits, Interface, Method, Property, arguments, interface
 from unitd.bus.interfaces.values import constant
 from unitd.bus.policy import Action
 from unitd.bus.ports import Job, World
+
+ROWS: Final = "a(usssoo)"
+BEFORE: Final = "The jobs that this one waits for, as ListJobs tells them."
+AFTER: Final = "The jobs that wait for this one, as ListJobs tells them."
+
+
+def rows(world: World, jobs: Iterable[Job]) -> Reply:
+    """Jobs by id: id, unit, type, state, job object, unit object."""
+    path = world.dialect
+    told = [
+        (job.id, job.unit, job.type.value, job.state.value, path.job_path(job.id), path.unit_path(job.unit))
+        for job in sorted(jobs, key=lambda job: job.id)
+    ]
+    return Reply(ROWS, (told,))
 
 
 def _cancel(call: Call, world: World, job: Job) -> Outcome:
@@ -16,7 +31,25 @@ def _cancel(call: Call, world: World, job: Job) -> Outcome:
 
 JOB: Final[Interface] = interface(
     "Job",
-    (Method("Cancel", (), (), _cancel, "Take the job out of the queue; its result is then canceled.", Action.CHANGE),),
+    (
+        Method("Cancel", (), (), _cancel, "Take the job out of the queue; its result is then canceled.", Action.CHANGE),
+        Method(
+            "GetBefore",
+            (),
+            arguments(f"jobs:{ROWS}"),
+            lambda call, world, job: rows(world, world.view.jobs_before(job.id)),
+            BEFORE,
+            Action.LOOK,
+        ),
+        Method(
+            "GetAfter",
+            (),
+            arguments(f"jobs:{ROWS}"),
+            lambda call, world, job: rows(world, world.view.jobs_after(job.id)),
+            AFTER,
+            Action.LOOK,
+        ),
+    ),
     (
         Property("Id", "u", Emits.CONST, lambda world, job: job.id, "Its number."),
         Property(

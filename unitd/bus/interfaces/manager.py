@@ -5,30 +5,19 @@ from fnmatch import fnmatchcase
 from typing import Any, Final
 
 from unitd.bus.calls import Call, Enrol, ExitWith, Fault, Outcome, Reply
-from unitd.bus.interfaces import requests
-from unitd.bus.interfaces.table import Emits, Interface, Method, Property, Signal, arguments, interface
+from unitd.bus.interfaces import job, requests
+from unitd.bus.interfaces.facts import PROPERTIES, SIGNALS
+from unitd.bus.interfaces.table import Interface, Method, arguments, interface
 from unitd.bus.interfaces.unit import description
-from unitd.bus.interfaces.values import constant
 from unitd.bus.policy import Action
 from unitd.bus.ports import Status, World
 from unitd.model.events import Leaving
 from unitd.model.refusals import Kind
-from unitd.model.states import JobState, JobType
+from unitd.model.states import JobType
 from unitd.syntax import unit_name
 
 UNIT_ROWS: Final = "a(ssssssouso)"
-JOB_ROWS: Final = "a(usssoo)"
 _MOST_LINES: Final = 100_000
-_SEEN: Final = ("Firmware", "Loader", "Kernel", "InitRD", "Userspace", "Finish")
-_STEPS: Final = (
-    "SecurityStart",
-    "SecurityFinish",
-    "GeneratorsStart",
-    "GeneratorsFinish",
-    "UnitsLoadStart",
-    "UnitsLoadFinish",
-    "UnitsLoad",
-)
 
 
 def _look(name: str, takes: str, gives: str, run: Callable[[Call, World, Any], Outcome], doc: str) -> Method:
@@ -63,8 +52,8 @@ def _load_unit(call: Call, world: World, _: None) -> Outcome:
 
 
 def _unit_of_pid(world: World, pid: int) -> Outcome:
-    name = world.view.unit_of_pid(pid)
-    if name is None:
+    name = world.gauges.unit_of(pid)
+    if not name or world.view.status(name) is None:
         return Fault(Kind.NO_UNIT_FOR_PID, f"PID {pid} does not belong to any loaded unit.")
     return _path(world, name)
 
@@ -75,8 +64,8 @@ def _get_unit_by_pid(call: Call, world: World, _: None) -> Outcome:
 
 def _get_unit_by_invocation(call: Call, world: World, _: None) -> Outcome:
     id = call.body[0].hex()
-    name = world.view.unit_of_invocation(id) if id else world.view.unit_of_pid(call.by.pid)
-    if name is None:
+    name = world.view.unit_of_invocation(id) if id else world.gauges.unit_of(call.by.pid)
+    if not name:
         return Fault(Kind.NO_UNIT_FOR_INVOCATION_ID, f"No unit with the invocation id {id} known.")
     return _path(world, name)
 
@@ -203,27 +192,22 @@ def _job(name: str, type: JobType, doc: str, *, if_possible: bool = False) -> Me
     return _change(name, "name:s mode:s", "job:o", run, doc)
 
 
-def _list_jobs(call: Call, world: World, _: None) -> Outcome:
-    path = world.dialect
-    rows = [
-        (job.id, job.unit, job.type.value, job.state.value, path.job_path(job.id), path.unit_path(job.unit))
-        for job in sorted(world.view.jobs(), key=lambda job: job.id)
-    ]
-    return Reply(JOB_ROWS, (rows,))
+def _of_job(run: Callable[[Call, World, int], Outcome]) -> Callable[[Call, World, Any], Outcome]:
+    """A method whose only argument is the id of a job."""
+
+    def checked(call: Call, world: World, _: None) -> Outcome:
+        (id,) = call.body
+        if world.view.job(id) is None:
+            return Fault(Kind.NO_SUCH_JOB, f"Job {id} does not exist.")
+        return run(call, world, id)
+
+    return checked
 
 
-def _get_job(call: Call, world: World, _: None) -> Outcome:
-    (id,) = call.body
-    if world.view.job(id) is None:
-        return Fault(Kind.NO_SUCH_JOB, f"Job {id} does not exist.")
-    return Reply("o", (world.dialect.job_path(id),))
-
-
-def _cancel_job(call: Call, world: World, _: None) -> Outcome:
-    (id,) = call.body
-    if world.view.job(id) is None:
-        return Fault(Kind.NO_SUCH_JOB, f"Job {id} does not exist.")
-    return requests.cancel(call, id)
+_get_job: Final = _of_job(lambda call, world, id: Reply("o", (world.dialect.job_path(id),)))
+_cancel_job: Final = _of_job(lambda call, world, id: requests.cancel(call, id))
+_jobs_before: Final = _of_job(lambda call, world, id: job.rows(world, world.view.jobs_before(id)))
+_jobs_after: Final = _of_job(lambda call, world, id: job.rows(world, world.view.jobs_after(id)))
 
 
 _JOBS: Final = (
@@ -247,6 +231,20 @@ _JOBS: Final = (
         "Queue a job of any type, and tell of all that were queued with it.",
     ),
     _change(
+        "RefUnit",
+        "name:s",
+        "",
+        lambda call, world, _: requests.hold(world, call.body[0], True),
+        "Refer to a unit until UnrefUnit, or until the caller leaves.",
+    ),
+    _change(
+        "UnrefUnit",
+        "name:s",
+        "",
+        lambda call, world, _: requests.hold(world, call.body[0], False),
+        "Take back one reference.",
+    ),
+    _change(
         "KillUnit",
         "name:s whom:s signal:i",
         "",
@@ -262,7 +260,15 @@ _JOBS: Final = (
     ),
     _change("ResetFailed", "", "", lambda call, world, _: requests.reset_failed(call, ""), "The same for all units."),
     _look("GetJob", "id:u", "job:o", _get_job, "The object of a job."),
-    _look("ListJobs", "", f"jobs:{JOB_ROWS}", _list_jobs, "All jobs: id, unit, type, state, job object, unit object."),
+    _look("GetJobBefore", "id:u", f"jobs:{job.ROWS}", _jobs_before, job.BEFORE),
+    _look("GetJobAfter", "id:u", f"jobs:{job.ROWS}", _jobs_after, job.AFTER),
+    _look(
+        "ListJobs",
+        "",
+        f"jobs:{job.ROWS}",
+        lambda call, world, _: job.rows(world, world.view.jobs()),
+        "All jobs: id, unit, type, state, job object, unit object.",
+    ),
     _change("CancelJob", "id:u", "", _cancel_job, "Take a job out of the queue."),
     _change("ClearJobs", "", "", lambda call, world, _: requests.cancel(call, 0), "Take all jobs out of the queue."),
 )
@@ -293,7 +299,15 @@ def _file_state(call: Call, world: World, _: None) -> Outcome:
     return Reply("s", (state,))
 
 
+def _default_target(call: Call, world: World, _: None) -> Outcome:
+    name = world.files.real_name("default.target")
+    if not name:
+        return Fault(Kind.FILE_NOT_FOUND, "cannot tell the default target: there is no default.target")
+    return Reply("s", (name,))
+
+
 _FILES: Final = (
+    _look("GetDefaultTarget", "", "name:s", _default_target, "The real name of default.target."),
     _look("GetUnitFileState", "file:s", "state:s", _file_state, "enabled, disabled, static, masked ..."),
     _look("ListUnitFiles", "", "unit_files:a(ss)", _list_files, "All unit files: path and state."),
     _look(
@@ -318,6 +332,13 @@ def _leave(name: str, leaving: Leaving, doc: str) -> Method:
 _DAEMON: Final = (
     _look("Subscribe", "", "", lambda *_: Enrol(True), "Ask for signals; on the private socket they come anyway."),
     _look("Unsubscribe", "", "", lambda *_: Enrol(False), "Ask for no more signals."),
+    _change(
+        "ReloadDiff",
+        "",
+        "diff:s",
+        lambda call, world, _: requests.reload_diff(call),
+        "What Reload would change, as json: the names of units added, removed and changed.",
+    ),
     _change("Reload", "", "", lambda call, world, _: requests.reload(call), "Read all unit files again."),
     _leave("PowerOff", Leaving.POWEROFF, "Stop everything, then switch the machine off (PID 1) or exit (any other)."),
     _leave("Reboot", Leaving.REBOOT, "The same, and start the machine again."),
@@ -328,75 +349,6 @@ _DAEMON: Final = (
 )
 
 
-def _about(name: str, type: str, attribute: str, emits: Emits = Emits.CONST, doc: str = "") -> Property:
-    return Property(name, type, emits, lambda world, _: getattr(world.about, attribute), doc)
-
-
-def _timestamp(name: str) -> tuple[Property, Property]:
-    def monotonic(world: World, _: None) -> int:
-        return world.view.times().get(name, 0)
-
-    def realtime(world: World, _: None) -> int:
-        return world.clock.realtime(monotonic(world, None))
-
-    doc = f"When the step {name} of the start was reached, 0 if it was not"
-    return (
-        Property(f"{name}Timestamp", "t", Emits.CONST, realtime, f"{doc}; realtime."),
-        Property(f"{name}TimestampMonotonic", "t", Emits.CONST, monotonic, f"{doc}; monotonic."),
-    )
-
-
-def _progress(world: World, _: None) -> float:
-    jobs = world.view.jobs()
-    return sum(job.state is JobState.RUNNING for job in jobs) / len(jobs) if jobs else 1.0
-
-
-_PROPERTIES: Final = (
-    _about("Version", "s", "version", doc="unitd's version."),
-    _about("Features", "s", "features", doc="What was built in."),
-    _about("Architecture", "s", "architecture", doc="As ConditionArchitecture= has it."),
-    _about("Virtualization", "s", "virtualization", doc="As ConditionVirtualization= has it; empty: none."),
-    constant("Tainted", "s", "", doc="What is odd about the machine; nothing is looked for."),
-    _about("UnitPath", "as", "unit_path", doc="The directories that unit files are read from, first wins."),
-    _about("Environment", "as", "environment", Emits.NONE, "What every service's environment begins with."),
-    _about("ControlGroup", "s", "cgroup", Emits.NONE, "The cgroup below which everything runs; empty for the root."),
-    _about("LogLevel", "s", "log_level", Emits.NONE, "The least urgent level of the daemon's own log."),
-    _about("LogTarget", "s", "log_target", Emits.NONE, "Where the daemon's own log goes."),
-    constant("ShowStatus", "b", False, Emits.NONE, "Progress on the console."),
-    Property("ExitCode", "y", Emits.NONE, lambda world, _: world.exit_code, "The status that SetExitCode gave."),
-    Property(
-        "SystemState",
-        "s",
-        Emits.NONE,
-        lambda world, _: world.view.system_state(),
-        "initializing, starting, running, degraded, maintenance or stopping.",
-    ),
-    Property("NNames", "u", Emits.NONE, lambda world, _: len(world.view.units()), "Loaded units."),
-    Property("NFailedUnits", "u", Emits.CHANGE, lambda world, _: world.view.failed_count(), "Units that failed."),
-    Property("NJobs", "u", Emits.NONE, lambda world, _: len(world.view.jobs()), "Jobs in the queue."),
-    Property("Progress", "d", Emits.NONE, _progress, "The share of the jobs that run; 1 for no jobs."),
-    *(row for name in _SEEN + _STEPS for row in _timestamp(name)),
-)
-
-_SIGNALS: Final = (
-    Signal("UnitNew", arguments("id:s unit:o"), "A unit is loaded."),
-    Signal("UnitRemoved", arguments("id:s unit:o"), "A unit is forgotten."),
-    Signal("JobNew", arguments("id:u job:o unit:s"), "A job is queued."),
-    Signal("JobRemoved", arguments("id:u job:o unit:s result:s"), "A job left the queue; done, failed, dependency ..."),
-    Signal(
-        "StartupFinished",
-        arguments("firmware:t loader:t kernel:t initrd:t userspace:t total:t"),
-        "The first target is reached; lengths in microseconds.",
-    ),
-    Signal("Reloading", arguments("active:b"), "A daemon-reload begins, or is done."),
-    Signal(
-        "ShutdownProgress",
-        arguments("progress:a{sv}"),
-        "How far the stop of one unit is: unit s, phase s, pids a(us) (pid, command line), left_us t (all ones: no "
-        'limit), next s. The last one, before the daemon leaves, is of unit "" in phase done or survivors.',
-    ),
-)
-
 MANAGER: Final[Interface] = interface(
-    "Manager", _UNITS + _JOBS + _FILES + _DAEMON, _PROPERTIES, _SIGNALS, doc="The daemon: units, jobs, files, shutdown."
+    "Manager", _UNITS + _JOBS + _FILES + _DAEMON, PROPERTIES, SIGNALS, doc="The daemon: units, jobs, files, shutdown."
 )

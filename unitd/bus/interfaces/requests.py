@@ -1,9 +1,10 @@
 """Calls that the engine carries out: each becomes a request event, and its answer a reply."""
 
+import json
 from collections.abc import Callable
 from typing import Any, Final, TypeAlias
 
-from unitd.bus.calls import Ask, Call, Fault, Outcome, Reply
+from unitd.bus.calls import Ask, Call, Fault, Hold, Outcome, Reply
 from unitd.bus.ports import Status, View, World
 from unitd.model.dependencies import Dep
 from unitd.model.events import (
@@ -29,7 +30,6 @@ _LAST_SIGNAL: Final = 64
 _TYPES: Final = {type.value: type for type in JobType}
 _MODES: Final = {mode.value: mode for mode in JobMode}
 _WHOM: Final = {whom.value: whom for whom in Whom}
-_IF_POSSIBLE: Final = {JobType.RESTART: JobType.RELOAD_OR_START, JobType.TRY_RESTART: JobType.TRY_RELOAD}
 
 
 def invalid(text: str) -> Fault:
@@ -70,8 +70,9 @@ def enqueue(call: Call, world: World, name: str, type: str, mode: str) -> Outcom
     before = frozenset(job.id for job in world.view.jobs())
 
     def reply(world: World, id: int) -> Outcome:
-        mine = world.view.job(id)
-        unit, asked = (mine.unit, mine.type) if mine else (name, JobType(type))
+        mine, status = world.view.job(id), world.view.status(name)
+        asked = mine.type if mine else JobType(type)
+        unit = status.unit.name if status else name
         others = [job for job in world.view.jobs() if job.id != id and job.id not in before]
         path = world.dialect
         rows = [
@@ -94,13 +95,10 @@ def _job(call: Call, world: World, name: str, type: JobType, mode: str, if_possi
     if mode not in _MODES:
         return invalid(f"cannot {type} {name}: there is no job mode {mode!r}")
 
-    def ask(type: JobType) -> Ask:
-        return Ask(lambda token: JobAsked(token, name, type, _MODES[mode], call.caller), lambda id: reply(world, id))
+    def request(token: int) -> JobAsked:
+        return JobAsked(token, name, type, _MODES[mode], call.caller, reload_if_possible=if_possible)
 
-    def choose(status: Status) -> Outcome:
-        return ask(_IF_POSSIBLE[type] if can_reload(world.view, status.unit) else type)
-
-    return loaded(world, name, choose) if if_possible else ask(type)
+    return Ask(request, lambda id: reply(world, id))
 
 
 def kill(call: Call, name: str, whom: str, signal: int) -> Outcome:
@@ -128,6 +126,21 @@ def cancel(call: Call, id: int) -> Outcome:
 def reload(call: Call) -> Outcome:
     """Read all unit files again."""
     return Ask(lambda token: ReloadAsked(token, call.caller), lambda _: REPLY)
+
+
+def reload_diff(call: Call) -> Outcome:
+    """What a reload would change, as json; nothing is."""
+
+    def reply(diff: Any) -> Outcome:
+        told = {"added": diff.added, "removed": diff.removed, "changed": diff.changed}
+        return Reply("s", (json.dumps(told),))
+
+    return Ask(lambda token: ReloadAsked(token, call.caller, dry=True), reply)
+
+
+def hold(world: World, name: str, wanted: bool) -> Outcome:
+    """Refer to a unit, which is loaded if need be, or do so no more."""
+    return loaded(world, name, lambda status: Hold(status.unit.name, wanted))
 
 
 def shutdown(call: Call, leaving: Leaving, code: int = 0) -> Outcome:

@@ -27,6 +27,11 @@ def _bits(numbers: Iterable[int]) -> bytes:
     return mask.to_bytes((mask.bit_length() + 7) // 8, "little")
 
 
+def _label(text: str) -> tuple[bool, str]:
+    """(go on where it cannot be had, label), as a leading - says it (systemd.exec(5))."""
+    return text.startswith("-"), text.removeprefix("-")
+
+
 def soft(limits: tuple[int, int]) -> int:
     """The soft one of two limits."""
     return limits[0]
@@ -42,6 +47,8 @@ _BY_NAME: Final[dict[str, Shape]] = {
     "CPUSchedulingPolicy": _POLICIES.__getitem__,
     "IOSchedulingClass": _CLASSES.__getitem__,
     "StandardInputData": b"".join,
+    "TimerSlackNSec": lambda slack: min(slack, INFINITY),
+    **dict.fromkeys(("SELinuxContext", "AppArmorProfile", "SmackProcessLabel"), _label),
     **dict.fromkeys(
         ("CPUAffinity", "AllowedCPUs", "StartupAllowedCPUs", "AllowedMemoryNodes", "StartupAllowedMemoryNodes"), _bits
     ),

@@ -40,11 +40,14 @@ class Method:
 
 @dataclass(frozen=True, slots=True)
 class Property:
+    """`set`: what becomes of a new value; None: it is read-only."""
+
     name: str
     type: str
     emits: Emits
     get: Callable[[World, Any], Any]
     doc: str = ""
+    set: Callable[[Any], Outcome] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,7 +81,10 @@ def _slice(world: World, status: Status) -> str:
 
 
 def _group(world: World, status: Status) -> str:
-    return f"{world.about.cgroup}/{status.cgroup.strip('/')}" if status.cgroup else ""
+    root = world.about.cgroup
+    if root is None or not (status.cgroup or status.unit.name == "-.slice"):
+        return ""
+    return f"{root}/{status.cgroup}".rstrip("/") or "/"
 
 
 _GROUP: Final = (
@@ -184,10 +187,6 @@ _SETTABLE: Final = frozenset(
 """Settings that systemd lets be set while the unit runs, and of whose changes it sends no signal."""
 
 
-_LEFT_OUT: Final = frozenset(("AppArmorProfile", "SELinuxContext", "SmackProcessLabel", "TimerSlackNUSec"))
-"""Clients know these under other types or names: a wrong type is worse than none."""
-
-
 def _abort_timeout(world: World, status: Status, value: Any) -> Any:
     """TimeoutAbortSec= is TimeoutStopSec= where it is not said."""
     return settings.value(status.unit, "TimeoutStopSec") if value is None else value
@@ -195,7 +194,7 @@ def _abort_timeout(world: World, status: Status, value: Any) -> Any:
 
 def _of_type(type: str, own: tuple[Property, ...]) -> Interface:
     """The interface of a type that has processes: what is told of it, and its settings."""
-    taken = _LEFT_OUT.union(row.name for row in own)
+    taken = {row.name for row in own}
     shown = [
         row
         for row in settings.SETTINGS[type].values()

@@ -1,8 +1,9 @@
 """The interface of every unit: its names, its dependencies, what it is doing, and the jobs one can ask for."""
 
+from collections.abc import Callable
 from typing import Any, Final
 
-from unitd.bus.calls import Call, Outcome
+from unitd.bus.calls import Call, Hold, Outcome
 from unitd.bus.interfaces import requests
 from unitd.bus.interfaces.table import Emits, Interface, Method, Property, arguments, interface
 from unitd.bus.interfaces.values import constant, dependency, instant, of_settings, status_property
@@ -110,6 +111,13 @@ _NAMES: Final = (
     status_property("Description", "s", Emits.CONST, description, "What the unit is, in a few words, or its name."),
     status_property("LoadState", "s", Emits.CONST, lambda status: status.unit.load.value, "Can its files be used?"),
     Property("LoadError", "(ss)", Emits.CONST, load_error, "Why the files cannot be used: an error name and words."),
+    status_property(
+        "Problems",
+        "as",
+        Emits.CONST,
+        lambda status: tuple(str(problem) for problem in status.unit.problems),
+        "What is wrong with the unit's files, a sentence with file and line each; unitd's own.",
+    ),
     status_property("FragmentPath", "s", Emits.CONST, lambda status: status.unit.fragment, "The unit file."),
     status_property("DropInPaths", "as", Emits.CONST, lambda status: status.unit.dropins, "The drop-ins, in order."),
     status_property(
@@ -136,6 +144,7 @@ _STATE: Final = (
         "ActiveState", "s", Emits.CHANGE, lambda status: status.active.value, "active, inactive, failed, activating ..."
     ),
     status_property("SubState", "s", Emits.CHANGE, lambda status: status.sub, "In the words of its type."),
+    status_property("Reason", "s", Emits.CHANGE, lambda status: status.reason, "Why the unit failed, in words."),
     constant("FreezerState", "s", "running", Emits.CHANGE, "Units are not frozen but to be killed."),
     Property("Job", "(uo)", Emits.CHANGE, job_of, "The job that is queued for the unit; (0, /) for none."),
     status_property(
@@ -211,6 +220,10 @@ def _reset_failed(call: Call, world: World, status: Status) -> Outcome:
     return requests.reset_failed(call, status.unit.name)
 
 
+def _hold(wanted: bool) -> Callable[[Call, World, Status], Outcome]:
+    return lambda call, world, status: Hold(status.unit.name, wanted)
+
+
 _METHODS: Final = (
     _job_method("Start", JobType.START, "As Manager.StartUnit."),
     _job_method("Stop", JobType.STOP, "As Manager.StopUnit."),
@@ -228,6 +241,8 @@ _METHODS: Final = (
         Action.CHANGE,
     ),
     Method("Kill", arguments("whom:s signal:i"), (), _kill, "As Manager.KillUnit.", Action.CHANGE),
+    Method("Ref", (), (), _hold(True), "As Manager.RefUnit.", Action.CHANGE),
+    Method("Unref", (), (), _hold(False), "As Manager.UnrefUnit.", Action.CHANGE),
     Method("ResetFailed", (), (), _reset_failed, "As Manager.ResetFailedUnit.", Action.CHANGE),
 )
 

@@ -77,9 +77,9 @@ def _identity(made: Rows) -> tuple[Setting, ...]:
             "The session keyring.",
             **lie(("inherit",)),
         ),
-        made.text("SELinuxContext", "The SELinux label.", **lie()),
-        made.text("AppArmorProfile", "The AppArmor profile.", **lie()),
-        made.text("SmackProcessLabel", "The SMACK label.", **lie()),
+        made.text("SELinuxContext", "The SELinux label.", sig="(bs)", **lie()),
+        made.text("AppArmorProfile", "The AppArmor profile.", sig="(bs)", **lie()),
+        made.text("SmackProcessLabel", "The SMACK label.", sig="(bs)", **lie()),
         made.text("UtmpIdentifier", "The id of a utmp record.", **LOSS),
         made.word("UtmpMode", "init", parsing.one_of("init", "login", "user"), "The kind of utmp record.", **LOSS),
     )

@@ -8,8 +8,8 @@ from unitd.model.setting import Parse, Setting, Support, extend
 
 
 def property_name(name: str) -> str:
-    """The D-Bus property of a directive: ...Sec is shown in microseconds as ...USec."""
-    return f"{name[:-3]}USec" if name.endswith("Sec") else name
+    """The D-Bus property of a directive: ...Sec is shown in microseconds as ...USec; ...NSec stays what it is."""
+    return f"{name[:-3]}USec" if name.endswith("Sec") and not name.endswith("NSec") else name
 
 
 class Rows:
