@@ -10,13 +10,16 @@ from collections.abc import Callable
 from typing import Final
 
 _MOST_AT_ONCE: Final = 2**18
+_PATIENCE_S: Final = 5.0
+_BURST: Final = 16
+"""How many times the limit may wait for a peer that reads: thousands of units can change in one turn of the loop."""
 
 
 class Outbox:
     """Writes to one socket; `lost` is called once when it cannot go on, with the reason, or "" when the peer is gone.
 
-    `limit`: bytes that may wait; a single message may be longer. `empty` is called when all that waited is written.
-    The socket stays the caller's.
+    `limit`: bytes that may wait for a peer that has not read for _PATIENCE_S; a single message may be longer. `empty`
+    is called when all that waited is written. The socket stays the caller's.
     """
 
     def __init__(
@@ -34,6 +37,7 @@ class Outbox:
         self._empty = empty
         self._waiting: deque[memoryview] = deque()
         self._closed = False
+        self._moved = 0.0
         self.size = 0
         """Bytes that wait."""
 
@@ -42,13 +46,14 @@ class Outbox:
         if self._closed:
             return
         if self._waiting:
-            if self.size > self._limit:
+            if self._is_hopeless():
                 self._fail(f"it does not read: {self.size} bytes wait for it")
                 return
             self._keep(memoryview(raw))
             return
         rest = self._write(memoryview(raw))
         if rest:
+            self._moved = self._loop.time()
             self._keep(rest)
             self._loop.add_writer(self._socket, self._drain)
 
@@ -60,6 +65,12 @@ class Outbox:
                 self._loop.remove_writer(self._socket)
             self._waiting.clear()
             self.size = 0
+
+    def _is_hopeless(self) -> bool:
+        """Too much waits for a peer that does not read, or that reads far too slowly."""
+        if self.size <= self._limit:
+            return False
+        return self.size > _BURST * self._limit or self._loop.time() > self._moved + _PATIENCE_S
 
     def _keep(self, raw: memoryview) -> None:
         self._waiting.append(raw)
@@ -88,6 +99,8 @@ class Outbox:
                 return
             written += len(raw) - len(rest)
             self.size -= len(raw) - len(rest)
+            if len(rest) < len(raw):
+                self._moved = self._loop.time()
             if rest:
                 self._waiting.appendleft(rest)
                 return
