@@ -61,6 +61,7 @@ def unit(name: str, **properties: Any) -> dict[str, tuple[str, Any]]:
         "After": ("as", []),
         "Documentation": ("as", []),
         "Problems": ("as", []),
+        "Reason": ("s", ""),
         "ActiveEnterTimestamp": ("t", 0),
         "ActiveExitTimestamp": ("t", 0),
         "InactiveEnterTimestamp": ("t", 0),

@@ -4,15 +4,10 @@ from typing import Any, Final, NamedTuple
 
 from unitd.ctl.connection import Refused
 from unitd.ctl.logs import Line, lines_of
-from unitd.ctl.processes import status_name
 from unitd.ctl.session import Session
 from unitd.ctl.terminal import printable
 
 LINES: Final = 10
-_EXITED: Final = 1
-_CORED: Final = 3
-_NOT_RUN: Final = 200
-"""From here on a status is systemd's for a step between fork and exec that failed (systemd.exec(5))."""
 _OF_JOB: Final = {
     "canceled": "the job was canceled",
     "timeout": "the job's own time (JobTimeoutSec=) was up",
@@ -80,68 +75,10 @@ def _failed_dependencies(session: Session, seen: dict[str, Any]) -> list[tuple[s
 
 def cause(seen: dict[str, Any]) -> str:
     """Why a unit failed, from its properties, as a clause; an empty string when it did not."""
-    result = seen.get("Result", "success")
-    told = seen.get("StatusText", "")
-    error = seen.get("LoadError", ("", ""))
-    if error[1]:
-        return str(error[1])
-    if result in ("success", "exec-condition"):
-        return ""
-    clause = {
-        "timeout": f"{_too_long(seen)}{_killed(seen)}",
-        "watchdog": "the service did not report in time (WatchdogSec=)",
-        "protocol": "the service did not do what its Type= promises",
-        "resources": "the system did not give what it needs",
-        "start-limit-hit": "it was started too often in too short a time (StartLimitBurst=); "
-        f"unitctl reset-failed {seen.get('Id', '')} allows it again",
-        "oom-kill": "the kernel killed it for want of memory",
-        "internal": "unitd made a mistake, which its log shows",
-    }.get(result, "")
-    if result in ("exit-code", "signal", "core-dump"):
-        clause = ended(seen)
-    said = f'; its last status was "{printable(told)}"' if told else ""
-    return f"{clause or f'its result is {result}'}{said}"
-
-
-def _too_long(seen: dict[str, Any]) -> str:
-    """Which time was up: that for its stop when the unit was active in this run, else that for its start."""
-    stopping = seen.get("ActiveEnterTimestamp", 0) > seen.get("InactiveExitTimestamp", 0)
-    what, setting = ("stop", "TimeoutStop") if stopping else ("start", "TimeoutStart")
-    span = seen.get(f"{setting}USec", 0)
-    limit = f" is {span / 1e6:g} s" if 0 < span < 2**63 else ""
-    return f"it took too long to {what} ({setting}Sec={limit})"
-
-
-def _killed(seen: dict[str, Any]) -> str:
-    if seen.get("ExecMainCode", 0) <= _EXITED:
-        return ""
-    return f", and its main process was killed by {_signal(seen.get('ExecMainStatus', 0))}"
-
-
-def _signal(number: int) -> str:
-    from unitd.syntax.signals import signal_name
-
-    return f"SIG{signal_name(number)}"
-
-
-def ended(seen: dict[str, Any]) -> str:
-    """How the process that failed ended: an Exec command other than the main one, or the main process."""
-    for name in ("ExecCondition", "ExecStartPre", "ExecStartPost", "ExecReload", "ExecStop", "ExecStopPost"):
-        for command in seen.get(name, ()):
-            if command[8] and (command[9] or command[8] > _EXITED) and not command[2]:
-                return f"{name}={' '.join(command[1])} {_ending(command[8], command[9])}"
-    commands = seen.get("ExecStart", ())
-    program = f" ({commands[-1][0]})" if commands else ""
-    pid = f" {seen['ExecMainPID']}" if seen.get("ExecMainPID", 0) else ""
-    return f"its main process{pid}{program} {_ending(seen.get('ExecMainCode', 0), seen.get('ExecMainStatus', 0))}"
-
-
-def _ending(code: int, status: int) -> str:
-    if code == _EXITED:
-        return f"exited with status {status_name(status)}{', before the program ran' if status >= _NOT_RUN else ''}"
-    if not code:
-        return "did not run"
-    return f"was killed by {_signal(status)}" + (" and dumped core" if code == _CORED else "")
+    error, reason, told = seen.get("LoadError", ("", ""))[1], seen.get("Reason", ""), seen.get("StatusText", "")
+    if error or not reason or not told:
+        return str(error or reason)
+    return f'{reason}; its last status was "{printable(told)}"'
 
 
 def _last_lines(session: Session, unit: str, seen: dict[str, Any]) -> list[str]:

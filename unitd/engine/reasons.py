@@ -4,14 +4,16 @@ from unitd.engine.record import Record
 from unitd.machines.phases import Run, Service, SpawnFault
 from unitd.machines.service import words
 from unitd.machines.sockets import Socket
-from unitd.model.states import Result
+from unitd.model.events import How
+from unitd.model.states import INFINITY, Result
+from unitd.syntax.command import Command
+from unitd.syntax.spans import format_span
 
+_OF_MAIN = "ExecStart"
 _WORDS = {
     Result.RESOURCES: "the kernel had not what it needs",
     Result.PROTOCOL: "it did not keep to its protocol: it ended, or forked, before it was ready",
-    Result.TIMEOUT: "it took longer than its timeout allows",
-    Result.WATCHDOG: "it gave no sign of life in time (watchdog)",
-    Result.START_LIMIT: "it was started too often (StartLimitBurst=)",
+    Result.WATCHDOG: "it gave no sign of life in time (WatchdogSec=)",
     Result.EXEC_CONDITION: "its ExecCondition= does not hold",
     Result.INTERNAL: "of a mistake in unitd",
     Result.UNKNOWN: "it ended while nobody watched",
@@ -29,10 +31,16 @@ def why_failed(record: Record) -> str:
         return ""
     if state.fault is not None:
         return spawn_words(state.fault)
-    if state.result in (Result.EXIT_CODE, Result.SIGNAL, Result.CORE_DUMP):
-        setting, run = _culprit(record, state)
-        return f"{setting} {words(run.exit)}" if run.exit is not None else str(state.result)
-    return _WORDS.get(state.result, str(state.result))
+    match state.result:
+        case Result.EXIT_CODE | Result.SIGNAL | Result.CORE_DUMP:
+            return _ending(record, state)
+        case Result.TIMEOUT:
+            return _too_long(record) + _killed(state.last_main)
+        case Result.START_LIMIT:
+            often = "it was started too often in too short a time (StartLimitBurst=)"
+            return f"{often}; unitctl reset-failed {record.name} allows it again"
+        case result:
+            return _WORDS.get(result, str(result))
 
 
 def spawn_words(fault: SpawnFault) -> str:
@@ -41,14 +49,44 @@ def spawn_words(fault: SpawnFault) -> str:
     return f"{fault.setting}={fault.path} failed at {fault.stage}{detail}"
 
 
-def _culprit(record: Record, state: Service) -> tuple[str, Run]:
+def _too_long(record: Record) -> str:
+    """Which time was up: of the stop or of the whole run when the unit was up in this run, else of the start."""
+    conf, times = record.conf, record.times
+    what, setting, span = "to start", "TimeoutStartSec", conf.start_timeout
+    if times.active_enter > times.inactive_exit:
+        what, setting, span = "to stop", "TimeoutStopSec", conf.stop_timeout
+        if times.active_exit >= times.active_enter + conf.runtime_max:
+            return f"it ran as long as it may (RuntimeMaxSec= is {format_span(conf.runtime_max)})"
+    limit = f" is {format_span(span)}" if 0 < span < INFINITY else ""
+    return f"it took too long {what} ({setting}={limit})"
+
+
+def _killed(main: Run) -> str:
+    if main.exit is None or main.exit.how is How.EXITED:
+        return ""
+    return f", and its main process {words(main.exit)}"
+
+
+def _ending(record: Record, state: Service) -> str:
     """The process whose end was the failure: the command that failed last, else the main process."""
     failed = [
-        (run.exited, setting, run)
-        for (setting, _), run in state.runs.items()
-        if run.exit is not None and not record.conf.clean(run.exit, daemon=setting == "ExecStart")
+        (run.exited, setting, command, run)
+        for (setting, index), run in sorted(state.runs.items())
+        if run.exit is not None
+        and not record.conf.clean(run.exit, daemon=setting == _OF_MAIN)
+        and not ((command := _command(record, setting, index)) and command.ignore_failure)
     ]
-    if failed:
-        _, setting, run = max(failed, key=lambda found: found[0])
-        return ("its main process" if setting == "ExecStart" else f"{setting}="), run
-    return "its main process", state.last_main
+    if not failed:
+        return f"its main process {words(state.last_main.exit)}" if state.last_main.exit else str(state.result)
+    _, setting, command, run = max(failed, key=lambda found: found[0])
+    assert run.exit is not None
+    if setting == _OF_MAIN:
+        program = f" ({command.path})" if command else ""
+        return f"its main process {run.pid}{program} {words(run.exit)}"
+    return f"{setting}={' '.join(command.argv) if command else ''} {words(run.exit)}"
+
+
+def _command(record: Record, setting: str, index: int) -> Command | None:
+    """The command as it is now; a reload may have taken it away."""
+    commands = record.unit.settings.get(setting, ())
+    return commands[index] if index < len(commands) else None

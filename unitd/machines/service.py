@@ -458,4 +458,4 @@ def words(exit: Exit) -> str:
     if exit.how is How.EXITED:
         return f"exited with status {exit.status}"
     core = " and dumped core" if exit.how is How.DUMPED else ""
-    return f"was ended by signal {exit.status}{core}"
+    return f"was killed by SIG{signal_name(exit.status)}{core}"
