@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping
 
+import pytest
+
 from tests.fakes.house import House
 from tests.fakes.kernel import DONE, FAILING, Program
 from unitd.model.effects import CloseSockets, Listen, Spawn
+from unitd.model.refusals import Refusal
 from unitd.model.states import SECOND
 
 
@@ -110,8 +113,8 @@ def test_stopping_the_socket_closes_it_and_leaves_the_service() -> None:
 
 def test_accept_yes_is_not_pretended() -> None:
     made = house(socket="Accept=yes")
-    made.start("a.socket")
-    assert made.results("a.socket") == ["unsupported"]
+    with pytest.raises(Refusal, match="Accept=yes"):
+        made.job("start", "a.socket")
 
 
 def test_a_socket_that_fails_can_be_started_again() -> None:

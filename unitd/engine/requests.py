@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from unitd.engine import ending, queueing, reloading
+from unitd.engine import ending, queueing, reloading, work
 from unitd.engine.core import Core
 from unitd.engine.record import Record
 from unitd.jobs.admission import load_fault, manual
@@ -25,7 +25,7 @@ from unitd.model.events import (
     Whom,
 )
 from unitd.model.refusals import Kind, Refusal
-from unitd.model.states import JobResult, JobType
+from unitd.model.states import JobResult, JobType, Load
 from unitd.syntax.unit_name import valid
 
 POWER: dict[str, Leaving] = {
@@ -60,6 +60,7 @@ def _job(core: Core, asked: JobAsked) -> int:
     if core.ending is not None and asked.type is not JobType.STOP:
         raise Refusal(Kind.SHUTTING_DOWN, record.name, f"cannot {asked.type} {record.name}: a shutdown is under way")
     try:
+        _refuse_unsupported(record, asked.type)
         type = manual(core.units, record.unit, asked.type, reload_if_possible=asked.reload_if_possible)
         job = queueing.install(core, record.name, type, asked.mode, asked.by)
     except Refusal:
@@ -67,6 +68,13 @@ def _job(core: Core, asked: JobAsked) -> int:
         raise
     core.log(Level.DEBUG, f"{type} of {record.name} asked for by {_who(asked.by)}", record.name)
     return job.id
+
+
+def _refuse_unsupported(record: Record, type: JobType) -> None:
+    """Units of types that are not carried out load, and can be stopped; raises NotSupported for all else."""
+    reason = work.unsupported(record)
+    if reason is not None and type is not JobType.STOP and record.unit.load is Load.LOADED:
+        raise Refusal(Kind.NOT_SUPPORTED, record.name, f"cannot {type} {record.name}: {reason}")
 
 
 def _who(by: Caller) -> str:
