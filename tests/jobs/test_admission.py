@@ -2,7 +2,7 @@
 
 import pytest
 
-from unitd.jobs.admission import can_start, can_stop, is_applicable, is_spared, load_fault, manual
+from unitd.jobs.admission import can_start, can_stop, is_applicable, is_spared, load_fault, load_refusal, manual
 from unitd.model.problems import Problem
 from unitd.model.refusals import Kind, Refusal
 from unitd.model.states import Active, JobType, Load
@@ -43,7 +43,7 @@ def test_a_reload_that_would_not_start_is_not_a_manual_start() -> None:
 def test_what_is_not_loaded_cannot_be_stopped_unless_it_is_up() -> None:
     units = Units([])
     refusal = refused(units, "a.service", JobType.STOP)
-    assert (refusal.kind, str(refusal)) == (Kind.NO_SUCH_UNIT, "cannot stop a.service: not loaded")
+    assert (refusal.kind, str(refusal)) == (Kind.NO_SUCH_UNIT, "Unit a.service not loaded.")
     units.states["a.service"] = Active.ACTIVE
     assert manual(units, units.find("a.service"), JobType.STOP) is JobType.STOP
 
@@ -108,7 +108,7 @@ def test_spared_by_isolate_unless_the_file_says_otherwise(name: str, spared: boo
     [
         (Load.LOADED, None),
         (Load.NOT_FOUND, (Kind.NO_SUCH_UNIT, "not found")),
-        (Load.MASKED, (Kind.UNIT_MASKED, "masked")),
+        (Load.MASKED, (Kind.UNIT_MASKED, "is masked")),
         (Load.ERROR, (Kind.LOAD_FAILED, "cannot be read")),
         (Load.STUB, (Kind.LOAD_FAILED, "not loaded")),
         (Load.BAD_SETTING, (Kind.BAD_UNIT_SETTING, "has a bad setting")),
@@ -116,6 +116,22 @@ def test_spared_by_isolate_unless_the_file_says_otherwise(name: str, spared: boo
 )
 def test_load_fault(load: Load, expected: tuple[Kind, str] | None) -> None:
     assert load_fault(Unit("a.service", load=load)) == expected
+
+
+@pytest.mark.parametrize(
+    ("load", "text"),
+    [
+        (Load.NOT_FOUND, "Unit a.service not found."),
+        (Load.MASKED, "Unit a.service is masked."),
+        (Load.STUB, "Unit a.service not loaded."),
+        (Load.ERROR, "cannot start a.service: cannot be read"),
+        (Load.BAD_SETTING, "cannot start a.service: has a bad setting"),
+    ],
+)
+def test_what_every_user_of_systemctl_knows_is_said_in_the_same_words(load: Load, text: str) -> None:
+    refusal = load_refusal(Unit("a.service", load=load), "start")
+    assert refusal is not None
+    assert refusal.text == text
 
 
 def test_a_load_fault_names_the_place() -> None:

@@ -172,7 +172,7 @@ def test_contradicting_requirements_are_refused() -> None:
     ("load", "kind", "text"),
     [
         (Load.NOT_FOUND, Kind.NO_SUCH_UNIT, "cannot start a.service: a.service needs b.service: not found"),
-        (Load.MASKED, Kind.UNIT_MASKED, "cannot start a.service: a.service needs b.service: masked"),
+        (Load.MASKED, Kind.UNIT_MASKED, "cannot start a.service: a.service needs b.service: is masked"),
         (
             Load.BAD_SETTING,
             Kind.BAD_UNIT_SETTING,
@@ -220,7 +220,7 @@ def test_what_is_required_after_a_missing_requirement_is_not_looked_at() -> None
 def test_what_cannot_be_used_can_be_stopped() -> None:
     units = units_of(Unit("a.service", load=Load.MASKED), up="a.service")
     assert planned(units.build("stop", "a.service")) == {"a.service": "stop"}
-    assert refused(units, "restart", "a.service").hint == "unmask a.service first"
+    assert refused(units, "restart", "a.service").text == "Unit a.service is masked."
 
 
 def test_an_alias_is_the_unit() -> None:

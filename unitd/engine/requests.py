@@ -7,7 +7,7 @@ from typing import Any
 from unitd.engine import ending, queueing, reloading, work
 from unitd.engine.core import Core
 from unitd.engine.record import Record
-from unitd.jobs.admission import load_fault, manual
+from unitd.jobs.admission import load_refusal, manual
 from unitd.machines.phases import Dead, Service
 from unitd.machines.step import Reset
 from unitd.model.effects import Answer, Kill, Level, Scope
@@ -90,14 +90,13 @@ def _named(core: Core, name: str) -> Record:
     return record
 
 
-def _loaded(core: Core, name: str) -> Record:
+def _loaded(core: Core, name: str, verb: str) -> Record:
     """A unit that exists; raises the reason why it does not."""
     record = _named(core, name)
-    fault = load_fault(record.unit)
-    if fault is not None and record.active.is_down:
-        kind, words = fault
+    refusal = load_refusal(record.unit, verb)
+    if refusal is not None and record.active.is_down:
         look(core, record)
-        raise Refusal(kind, record.name, f"Unit {record.name} {words}.")
+        raise refusal
     return record
 
 
@@ -131,7 +130,7 @@ def _cancel(core: Core, asked: CancelAsked) -> None:
 
 def _kill(core: Core, asked: KillAsked) -> None:
     """Any signal to the unit's processes (rows B2, C9)."""
-    record = _loaded(core, asked.unit)
+    record = _loaded(core, asked.unit, "signal")
     state = record.state
     if not isinstance(state, Service):
         raise Refusal(Kind.NO_SUCH_PROCESS, record.name, f"cannot signal {record.name}: it has no processes")
@@ -148,7 +147,7 @@ def _kill(core: Core, asked: KillAsked) -> None:
 
 
 def _reset_failed(core: Core, asked: ResetFailedAsked) -> None:
-    records = [_loaded(core, asked.unit)] if asked.unit else list(core.units.records.values())
+    records = [_loaded(core, asked.unit, "reset")] if asked.unit else list(core.units.records.values())
     for record in records:
         record.starts.clear()
         core.step(record, Reset())

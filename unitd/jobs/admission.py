@@ -19,7 +19,7 @@ _LOAD_REFUSALS = {
     Load.NOT_FOUND: (Kind.NO_SUCH_UNIT, "not found"),
     Load.BAD_SETTING: (Kind.BAD_UNIT_SETTING, "has a bad setting"),
     Load.ERROR: (Kind.LOAD_FAILED, "cannot be read"),
-    Load.MASKED: (Kind.UNIT_MASKED, "masked"),
+    Load.MASKED: (Kind.UNIT_MASKED, "is masked"),
     Load.STUB: (Kind.LOAD_FAILED, "not loaded"),
 }
 
@@ -34,6 +34,16 @@ def load_fault(unit: Unit) -> tuple[Kind, str] | None:
         setting = f"{problem.setting}: " if problem.setting else ""
         words = f"{problem.place}: {setting}{problem.reason}"
     return kind, words
+
+
+def load_refusal(unit: Unit, verb: str) -> Refusal | None:
+    """The same for whoever wants to `verb` the unit itself, in systemctl's words where it has some."""
+    fault = load_fault(unit)
+    if fault is None:
+        return None
+    kind, words = fault
+    known = unit.load in (Load.NOT_FOUND, Load.MASKED, Load.STUB)
+    return Refusal(kind, unit.name, f"Unit {unit.name} {words}." if known else f"cannot {verb} {unit.name}: {words}")
 
 
 def can_start(unit: Unit) -> bool:
@@ -85,7 +95,7 @@ def manual(graph: Graph, unit: Unit, type: JobType, *, reload_if_possible: bool 
     active = graph.active(unit.name)
     broken = unit.load in (Load.NOT_FOUND, Load.BAD_SETTING, Load.ERROR)
     if type is JobType.STOP and broken and active is Active.INACTIVE:
-        raise Refusal(Kind.NO_SUCH_UNIT, unit.name, f"cannot stop {unit.name}: not loaded")
+        raise Refusal(Kind.NO_SUCH_UNIT, unit.name, f"Unit {unit.name} not loaded.")
     if setting := _reserved(unit, type, active):
         raise Refusal(
             Kind.ONLY_BY_DEPENDENCY,

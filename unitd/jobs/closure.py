@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from unitd.jobs.admission import is_applicable, is_spared, load_fault
+from unitd.jobs.admission import is_applicable, is_spared, load_fault, load_refusal
 from unitd.jobs.algebra import DOWN, collapse
 from unitd.jobs.draft import CONFLICTS, MATTERS, Draft, Prospect
 from unitd.jobs.port import Graph
@@ -60,6 +60,9 @@ class Closure:
         self._graph = graph
         self._ignore_order = mode is JobMode.IGNORE_DEPENDENCIES
         self.notes: list[str] = []
+        refusal = load_refusal(graph.find(unit), type) if type is not JobType.STOP else None
+        if refusal is not None:
+            raise refusal
         fault = self._fault(Pull(unit, type, MATTERS), "")
         if fault is not None:
             raise _refusal(fault, unit, type)

@@ -52,7 +52,7 @@ def loaded(world: World, name: str, then: Callable[[Status], Outcome]) -> Outcom
     def judge(real: Any) -> Outcome:
         status = world.view.status(real if isinstance(real, str) else name)
         if status is None:
-            return Fault(Kind.NO_SUCH_UNIT, f"cannot use {name}: unit {name} not loaded")
+            return Fault(Kind.NO_SUCH_UNIT, f"Unit {name} not loaded.")
         return then(status)
 
     return Ask(lambda token: LoadAsked(token, name), judge)

@@ -10,7 +10,7 @@ from unitd.bus.interfaces.values import constant, dependency, instant, of_settin
 from unitd.bus.policy import Action
 from unitd.bus.ports import Status, World
 from unitd.graph.builtin import PERPETUAL
-from unitd.jobs.admission import can_isolate, can_start, can_stop, load_fault
+from unitd.jobs.admission import can_isolate, can_start, can_stop, load_refusal
 from unitd.model.dependencies import Dep
 from unitd.model.rows import unit as rows
 from unitd.model.states import JobType, Load
@@ -27,13 +27,10 @@ def description(status: Status) -> str:
 
 def load_error(world: World, status: Status) -> tuple[str, str]:
     """(error name, text) of why the unit cannot be used; two empty strings when it can."""
-    fault = load_fault(status.unit)
-    if fault is None or status.unit.load is Load.STUB:
+    refusal = load_refusal(status.unit, "use")
+    if refusal is None or status.unit.load is Load.STUB:
         return ("", "")
-    kind, words = fault
-    name = status.unit.name
-    text = f"Unit {name} {words}." if status.unit.load is Load.NOT_FOUND else f"cannot use {name}: {words}"
-    return (world.dialect.error(kind), text)
+    return (world.dialect.error(refusal.kind), refusal.text)
 
 
 def job_of(world: World, status: Status) -> tuple[int, str]:
