@@ -1,7 +1,7 @@
 """A make-believe daemon: a view of plain values, and a turn of the loop that answers requests."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -151,8 +151,11 @@ class View:
     def failed_count(self) -> int:
         return sum(status.active is Active.FAILED for status in self.all.values())
 
-    def stopping(self) -> Sequence[Progress]:
-        return self.leaving
+    def is_stopping(self) -> bool:
+        return bool(self.leaving)
+
+    def stopping(self, among: Collection[str] | None = None) -> Sequence[Progress]:
+        return [each for each in self.leaving if among is None or each.unit in among]
 
     def need_reload(self, name: str) -> bool:
         return False

@@ -12,7 +12,7 @@ import pytest
 
 from tests.bus.clients import MANAGER, PROPERTIES, Failed, client, connect, run
 from tests.bus.fakes import Daemon, Progress
-from unitd.bus import bus, private
+from unitd.bus import bus, outbox, private
 from unitd.model import effects, events
 from unitd.wire import message
 from unitd.wire.dialects import SYSTEMD1
@@ -137,7 +137,26 @@ async def test_ten_thousand_signals_reach_a_slow_reader(daemon: Daemon) -> None:
     await found.close()
 
 
-async def test_who_never_reads_is_dropped_and_nobody_else(daemon: Daemon) -> None:
+async def test_a_burst_reaches_who_reads_it(daemon: Daemon) -> None:
+    """What one turn of the loop brings may be more than may wait for somebody who does not read."""
+    found = await client(daemon.path)
+    await found.call("GetUnit", "s", "a.service")
+    for number in range(40_000):
+        daemon.bus.tell(effects.UnitNew(f"u{number}.service"))
+    daemon.bus.flush()
+    for _ in range(39_999):
+        await found.read()
+    assert (await found.read()).body[0] == "u39999.service"
+    assert daemon.log == []
+    await found.close()
+
+
+@pytest.mark.parametrize(("name", "value"), [("_PATIENCE_S", 0.0), ("_BURST", 1)])
+async def test_who_never_reads_is_dropped_and_nobody_else(
+    name: str, value: float, daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Because it has not read for long, or because far too much waits for it."""
+    monkeypatch.setattr(outbox, name, value)
     deaf, good = await client(daemon.path), await client(daemon.path)
     deaf.writer.transport.pause_reading()  # type: ignore[attr-defined]
     await good.call("GetUnit", "s", "a.service")

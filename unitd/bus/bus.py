@@ -19,6 +19,8 @@ from unitd.wire.dialects import PYZINIT, Dialect
 from unitd.wire.message import Message, encode
 
 _PROGRESS_EVERY_S: Final = 1.0
+_STANDSTILL_S: Final = 0.2
+"""Who reads nothing for so long is not waited for at the end."""
 _BUS_SOCKET: Final = "dbus.socket"
 _BUS_DAEMONS: Final = ("dbus.service", "dbus-broker.service", "dbus.socket")
 
@@ -91,6 +93,18 @@ class Bus:
         self._ended.clear()
         self._watch_shutdown()
 
+    async def drain(self, seconds: float) -> None:
+        """Let those who read come to the end of what they were told, for so many seconds at most."""
+        until = self._loop.time() + seconds
+        while lagging := [client for server in self._servers for client in server.clients if client.unread]:
+            unread = sum(client.unread for client in lagging)
+            left = min(until - self._loop.time(), _STANDSTILL_S)
+            if left <= 0:
+                return
+            await asyncio.wait([client.has_read() for client in lagging], timeout=left)
+            if sum(client.unread for client in lagging) >= unread:
+                return
+
     def close(self) -> None:
         """End all connections."""
         if self._tick is not None:
@@ -129,7 +143,7 @@ class Bus:
 
     def _watch_shutdown(self) -> None:
         """While units are being stopped, tell of them now and then, changed or not: time passes and processes go."""
-        if self._tick is None and self._listeners() and self._dispatch.world(PYZINIT).view.stopping():
+        if self._tick is None and self._listeners() and self._dispatch.world(PYZINIT).view.is_stopping():
             self._tick = self._loop.call_later(_PROGRESS_EVERY_S, self._tell_progress)
 
     def _tell_progress(self) -> None:

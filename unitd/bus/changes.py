@@ -56,7 +56,7 @@ class Changes:
         self._last: list[effects.Effect] = []
         self._units: dict[str, None] = {}
         self._jobs: dict[int, None] = {}
-        self._told: dict[tuple[Dialect, str, str], tuple[Any, ...]] = {}
+        self._told: dict[Dialect, dict[str, dict[str, tuple[Any, ...]]]] = {}
 
     def note(self, effect: effects.Effect) -> None:
         """An effect of the engine; those that nobody can see are passed over."""
@@ -101,42 +101,35 @@ class Changes:
                 yield from self._differences(world, dialect.job_path(id), JOB, job)
         if self._units:
             yield from self._differences(world, dialect.object, MANAGER, None)
-            yield from progress(world, (each for each in world.view.stopping() if each.unit in self._units))
+            yield from progress(world, world.view.stopping(self._units))
         for effect in self._last:
             yield _signal(effect, dialect)
 
     def end(self, *, anyone: bool) -> None:
         """The turn is over; without a listener nothing told is remembered."""
-        gone = [dialect_path for effect in self._last for dialect_path in self._paths(effect)]
+        if not anyone:
+            self._told.clear()
+        for dialect, told in self._told.items():
+            for effect in self._last:
+                match effect:
+                    case effects.UnitGone():
+                        told.pop(dialect.unit_path(effect.unit), None)
+                    case effects.JobGone():
+                        told.pop(dialect.job_path(effect.id), None)
         self._first, self._last = [], []
         self._units.clear()
         self._jobs.clear()
-        if not anyone:
-            self._told.clear()
-        elif gone:
-            paths = frozenset(gone)
-            self._told = {key: value for key, value in self._told.items() if key[:2] not in paths}
-
-    def _paths(self, effect: effects.Effect) -> list[tuple[Dialect, str]]:
-        known = {dialect: None for dialect, _, _ in self._told}
-        match effect:
-            case effects.UnitGone():
-                return [(dialect, dialect.unit_path(effect.unit)) for dialect in known]
-            case effects.JobGone():
-                return [(dialect, dialect.job_path(effect.id)) for dialect in known]
-            case _:
-                return []
 
     def _differences(self, world: World, path: str, interface: Interface, target: Any) -> Iterator[Message]:
         rows = _CHANGING[interface.name]
         if not rows:
             return
         values = tuple(row.get(world, target) for row in rows)
-        key = (world.dialect, path, interface.name)
-        before = self._told.get(key, _AT_FIRST.get(interface.name))
+        told = self._told.setdefault(world.dialect, {}).setdefault(path, {})
+        before = told.get(interface.name, _AT_FIRST.get(interface.name))
         if before == values:
             return
-        self._told[key] = values
+        told[interface.name] = values
         past = before or (None,) * len(rows)
         changed = {row.name: (row.type, now) for row, now, old in zip(rows, values, past, strict=True) if now != old}
         name = world.dialect.interface(interface.name)

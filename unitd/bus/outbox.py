@@ -38,6 +38,7 @@ class Outbox:
         self._waiting: deque[memoryview] = deque()
         self._closed = False
         self._moved = 0.0
+        self._awaited: list[asyncio.Future[None]] = []
         self.size = 0
         """Bytes that wait."""
 
@@ -65,6 +66,21 @@ class Outbox:
                 self._loop.remove_writer(self._socket)
             self._waiting.clear()
             self.size = 0
+            self._done()
+
+    def emptied(self) -> asyncio.Future[None]:
+        """Done when nothing waits any more."""
+        future = self._loop.create_future()
+        self._awaited.append(future)
+        if not self._waiting:
+            self._done()
+        return future
+
+    def _done(self) -> None:
+        for future in self._awaited:
+            if not future.done():
+                future.set_result(None)
+        self._awaited.clear()
 
     def _is_hopeless(self) -> bool:
         """Too much waits for a peer that does not read, or that reads far too slowly."""
@@ -106,6 +122,7 @@ class Outbox:
                 return
         if not self._waiting:
             self._loop.remove_writer(self._socket)
+            self._done()
             self._empty()
 
     def _fail(self, reason: str) -> None:

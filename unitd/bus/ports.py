@@ -4,7 +4,7 @@ Instants are monotonic microseconds, 0 for never. Nothing here blocks for long o
 over the bus is answered from these alone.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -161,7 +161,8 @@ class View(Protocol):
         """Instants of the start by D-Bus name: "Userspace", "Finish", "UnitsLoadStart" ..."""
 
     def failed_count(self) -> int: ...
-    def stopping(self) -> Sequence[Progress]: ...
+    def is_stopping(self) -> bool: ...
+    def stopping(self, among: Collection[str] | None = None) -> Sequence[Progress]: ...
     def need_reload(self, name: str) -> bool: ...
 
 

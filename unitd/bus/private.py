@@ -65,6 +65,15 @@ class Client:
     def send(self, raw: bytes) -> None:
         self._outbox.send(raw)
 
+    @property
+    def unread(self) -> int:
+        """Bytes that wait until it reads."""
+        return self._outbox.size
+
+    def has_read(self) -> asyncio.Future[None]:
+        """Done when nothing waits for it any more."""
+        return self._outbox.emptied()
+
     def enrol(self, sender: str, wanted: bool) -> Kind | None:
         return None
 

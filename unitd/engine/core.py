@@ -81,6 +81,8 @@ class Core:
     failed: set[str] = field(default_factory=set)
     up: set[str] = field(default_factory=set)
     """Units that are not at rest; those that nobody can stop are left out."""
+    stopping: set[str] = field(default_factory=set)
+    """Units on their way down."""
     looked_at: list[str] = field(default_factory=list)
     """Units loaded because somebody looked, to be forgotten if nothing needs them."""
 
@@ -209,6 +211,10 @@ class Core:
             self.up.discard(record.name)
         else:
             self.up.add(record.name)
+        if new is Active.DEACTIVATING:
+            self.stopping.add(record.name)
+        else:
+            self.stopping.discard(record.name)
         times, now = record.times, self.now
         times.state_change = now
         if old.is_down and not new.is_down:

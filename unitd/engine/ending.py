@@ -24,6 +24,8 @@ SIGTERM = 15
 SIGKILL = 9
 GRACE = 5 * SECOND
 """How long what was spared may take to obey SIGTERM at most (us)."""
+FAREWELL = 5 * SECOND
+"""How long clients may take at most to read how it ended (us)."""
 LOOK_AGAIN = 20_000
 LOOK_SELDOM = 320_000
 """Microseconds between two looks at what is left, at first and later on."""
@@ -165,4 +167,4 @@ def _leave(core: Core, ending: Ending) -> None:
     took = (core.now - ending.began) / 1_000_000
     words = "nothing is left" if not ending.left else f"{len(ending.left)} processes are left"
     core.log(Level.NOTICE, f"shutdown took {took:.2f} s, {words}")
-    core.emit(Leave(ending.leaving, ending.code, ending.left))
+    core.emit(Leave(ending.leaving, ending.code, ending.left, min(ending.end, core.now + FAREWELL)))

@@ -1,6 +1,6 @@
 """The engine, read only: what a question over the bus or a test may know. Instants are monotonic us, 0 for never."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from unitd.engine.core import Core
@@ -137,11 +137,17 @@ class View:
     def failed_count(self) -> int:
         return len(self._core.failed)
 
-    def stopping(self) -> Sequence[Progress]:
-        """The units on their way down, by name."""
+    def is_stopping(self) -> bool:
+        """Whether a unit is on its way down."""
+        return bool(self._core.stopping)
+
+    def stopping(self, among: Collection[str] | None = None) -> Sequence[Progress]:
+        """The units on their way down, by name; of those in `among` alone if it is given."""
+        down = self._core.stopping
         found = []
-        for name, record in sorted(self._core.units.records.items()):
-            if record.active is Active.DEACTIVATING and isinstance(record.state, Service):
+        for name in sorted(down if among is None else down.intersection(among)):
+            record = self._core.units.records[name]
+            if isinstance(record.state, Service):
                 phase = record.state.phase
                 deadline = phase.deadline if isinstance(phase, Commands | Killing) else 0
                 found.append(Progress(name, record.sub, deadline, _next(record)))

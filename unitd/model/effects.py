@@ -1,6 +1,6 @@
 """All that the engine can ask of the rim. Effects are carried out in the order given; answers come back as events."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypeAlias
 
@@ -251,11 +251,15 @@ class Verify:
 
 @dataclass(frozen=True, slots=True)
 class Leave:
-    """All is stopped: end the daemon so. `survivors` names what could not be stopped (exit status 1)."""
+    """All is stopped: end the daemon so. `survivors` names what could not be stopped (exit status 1).
+
+    `until`: as long as clients may take to read of it (monotonic us); nothing that anybody decides by.
+    """
 
     leaving: Leaving
     code: int
     survivors: tuple[str, ...] = ()
+    until: int = field(default=0, compare=False)
 
 
 Effect: TypeAlias = (

@@ -135,6 +135,7 @@ class Daemon:
         leave = await self._left
         readiness.tell("STOPPING=1")
         await self._host.close()
+        await self._bus.drain((leave.until - self._clock.monotonic()) / SECOND)
         return leave
 
     def close(self) -> None:
