@@ -37,7 +37,7 @@ UNITCTL = "import sys; from unitd.ctl.main import main; sys.exit(main())"
 _STAMP = re.compile(r"(\d\d):(\d\d):(\d\d)\.(\d{3}) ")
 _SENT = re.compile(r"SIG(\w+) to (\S+): (.*)")
 _JOIN = 'echo 0 >"$1/cgroup.procs" && shift && exec "$@"'
-_LINES_SHOWN = 300
+_LINES_SHOWN = 80
 
 
 def program(name: str, *words: object) -> str:
@@ -121,7 +121,6 @@ class Daemon:
         ready = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         ready.bind(str(self._notify))
         self._notify.chmod(0o777)
-        ready.settimeout(BOUND_S)
         self._process = subprocess.Popen(
             self._argv,
             stdin=subprocess.DEVNULL,
@@ -136,11 +135,20 @@ class Daemon:
         self._reader.start()
         try:
             with ready:
-                assert ready.recv(4096) == b"READY=1"
+                self._wait_until_ready(ready)
         except BaseException:
             self._end(failed=True)
             raise
         return self
+
+    def _wait_until_ready(self, ready: socket.socket) -> None:
+        ended = os.pidfd_open(self.pid)
+        try:
+            readable, _, _ = select.select([ready, ended], [], [], BOUND_S)
+        finally:
+            os.close(ended)
+        assert ready in readable, "the daemon ended" if readable else f"the daemon is not ready after {BOUND_S} s"
+        assert ready.recv(4096) == b"READY=1"
 
     def _collect(self) -> None:
         assert self._process.stdout is not None
