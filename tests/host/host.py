@@ -41,6 +41,9 @@ class Parts:
     def stdout_path(self, unit: str) -> str:
         return self.log
 
+    def expect(self, unit: str, coming: bool) -> None:
+        """Nothing to label."""
+
     def label(self, unit: str, program: str, pid: int) -> None:
         """Nothing to label."""
 

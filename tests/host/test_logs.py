@@ -101,6 +101,46 @@ async def test_a_label_holds_for_what_was_printed_before_it_too(house: House) ->
     os.close(writer)
 
 
+async def test_what_is_printed_before_the_pid_is_known_has_its_pid(house: House) -> None:
+    writer = house.writer("a.service")
+    house.logs.label("a.service", "first", 1)
+    os.write(writer, b"of the first\n")
+    house.logs.expect("a.service", True)
+    os.write(writer, b"its last\n")
+    house.logs.ended("a.service", 1)
+    os.write(writer, b"of the second\nunfinished")
+    assert [line[1:] for line in house.logs.tail("a.service", 9)] == [
+        ("first", 1, "of the first"),
+        ("first", 1, "its last"),
+    ]
+    house.logs.label("a.service", "second", 2)
+    os.write(writer, b" no more\n")
+    assert [line[1:] for line in house.logs.tail("a.service", 2)] == [
+        ("second", 2, "of the second"),
+        ("second", 2, "unfinished no more"),
+    ]
+    os.close(writer)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+async def test_what_was_held_for_a_process_that_never_was_is_not_lost(house: House, whole: bool) -> None:
+    writer = house.writer("a.service")
+    house.logs.label("a.service", "first", 1)
+    house.logs.ended("a.service", 1)
+    house.logs.expect("a.service", True)
+    os.write(writer, b"by a child\n" if whole else b"by a child")
+    if whole:
+        house.logs.expect("a.service", False)
+        assert [line[1:] for line in house.logs.tail("a.service", 9)] == [("first", 1, "by a child")]
+    else:
+        house.logs.close_fifo("a.service")
+        os.close(writer)
+        await until(lambda: house.logs.tail("a.service", 9) != [])
+        assert texts(house.logs.tail("a.service", 9)) == ["by a child"]
+        return
+    os.close(writer)
+
+
 async def test_what_is_printed_after_a_control_process_is_the_main_process_s(house: House) -> None:
     writer = house.writer("a.service")
     house.logs.label("a.service", "main", 1)

@@ -46,8 +46,14 @@ class _Stream:
     label: bytes
     living: dict[int, bytes] = field(default_factory=dict)
     """The labels of the processes that were started for the unit and have not ended, oldest first."""
+    expecting: bool = False
+    """A process is being started whose pid is not known yet: with none living, what comes is held for it."""
     partial: bytes = b""
     ending: bool = False
+
+    @property
+    def held(self) -> bool:
+        return self.expecting and not self.living
 
 
 class Logs:
@@ -91,23 +97,40 @@ class Logs:
             return False
         return self.stdout_path(unit) != ""
 
+    def expect(self, unit: str, coming: bool) -> None:
+        """A process of the unit is about to be started, and label() tells its pid; or it came to nothing."""
+        stream = self._streams.get(unit)
+        if stream is None or stream.expecting is coming:
+            return
+        if coming:
+            self._drain(stream)
+            self._end_line(stream)
+        stream.expecting = coming
+        if not coming:
+            self._feed(stream, b"")
+
     def label(self, unit: str, program: str, pid: int) -> None:
-        """From now on the unit's lines are those of this process; what is there already is its predecessor's."""
+        """From now on the unit's lines are this process's; what is there already is so if no predecessor lives."""
         stream = self._streams.get(unit)
         if stream is None:
             return
         self._drain(stream)
-        self._end_line(stream)
+        if not stream.held:
+            self._end_line(stream)
+        stream.expecting = False
         stream.label = stream.living[pid] = _label(program, pid)
+        self._feed(stream, b"")
 
     def ended(self, unit: str, pid: int) -> None:
         """From now on the lines are those of the process that was started before this one, if it lives."""
         stream = self._streams.get(unit)
-        if stream is None or stream.living.pop(pid, None) != stream.label or not stream.living:
+        if stream is None or pid not in stream.living:
             return
-        self._drain(stream)
-        self._end_line(stream)
-        stream.label = next(reversed(stream.living.values()))
+        if stream.living[pid] == stream.label and (stream.expecting or len(stream.living) > 1):
+            self._drain(stream)
+            self._end_line(stream)
+        if stream.living.pop(pid) == stream.label and stream.living:
+            stream.label = next(reversed(stream.living.values()))
 
     def say(self, unit: str, text: str) -> None:
         """Add the daemon's own words to the unit's log, behind what is printed by now."""
@@ -248,6 +271,9 @@ class Logs:
 
     def _feed(self, stream: _Stream, chunk: bytes) -> None:
         text = stream.partial + chunk
+        if stream.held and len(text) < _DRAIN:
+            stream.partial = text
+            return
         if len(text) > LINE_LIMIT:
             text = b"\n".join(piece for line in text.split(b"\n") for piece in _cut(line))
         whole, newline, rest = text.rpartition(b"\n")
@@ -257,7 +283,7 @@ class Logs:
 
     def _end_line(self, stream: _Stream) -> None:
         if stream.partial:
-            lines, stream.partial = stream.partial + b"\n", b""
+            lines, stream.partial = stream.partial.removesuffix(b"\n") + b"\n", b""
             self._keep(stream.unit, stream.label, lines)
 
     def _keep(self, unit: str, label: bytes, lines: bytes) -> None:

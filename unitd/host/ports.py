@@ -17,6 +17,9 @@ class LogSink(Protocol):
     def stdout_path(self, unit: str) -> str:
         """The FIFO that the unit's processes print to; "" when there is none, and output is thrown away."""
 
+    def expect(self, unit: str, coming: bool) -> None:
+        """A process that prints there is about to be started; or it came to nothing."""
+
     def label(self, unit: str, program: str, pid: int) -> None:
         """What the unit prints from now on is this process's."""
 

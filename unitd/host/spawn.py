@@ -50,6 +50,11 @@ class _Flight:
     asked: int = 0
     waiting: list[asyncio.Future[None]] = field(default_factory=list)
 
+    @property
+    def prints(self) -> bool:
+        """It prints to the unit's log."""
+        return "log" in (self.plan.stdio.output, self.plan.stdio.error)
+
 
 class Spawner:
     """The daemon's side of the fork server. `joined(unit)`, `settled()`: called when a child is in, or was told of."""
@@ -141,6 +146,8 @@ class Spawner:
                 self._fail(flight, "exception", getattr(error, "errno", None) or errno.EIO, str(error))
                 continue
             request["key"] = flight.key
+            if flight.prints:
+                self._around.logs.expect(flight.plan.unit, True)
             if flight.plan.idle:
                 fds.append(self._idle_pipe())
             self._unspawned += 1
@@ -267,7 +274,7 @@ class Spawner:
         flight.child = Child(plan.unit, pid, birth, plan.serial, plan.invocation)
         self._children.add(flight.child)
         self._joined(plan.unit)
-        if "log" in (plan.stdio.output, plan.stdio.error):
+        if flight.prints:
             self._around.logs.label(plan.unit, plan.log_name or os.path.basename(plan.path), pid)
         self._post(Spawned(plan.unit, plan.serial, pid, birth))
         self._landed(flight)
@@ -282,6 +289,8 @@ class Spawner:
         del self._flights[flight.key]
         if flight.child is not None:
             flight.child.settled = flight.child.failed = True
+        elif flight.prints:
+            self._around.logs.expect(flight.plan.unit, False)
         self._landed(flight)
         about = "" if detail == flight.plan.path else detail
         self._post(SpawnFailed(flight.plan.unit, flight.plan.serial, stage, number, in_words(number, about)))
