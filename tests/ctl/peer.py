@@ -73,6 +73,7 @@ def unit(name: str, **properties: Any) -> dict[str, tuple[str, Any]]:
         "Result": ("s", "success"),
         "MainPID": ("u", 0),
         "ControlPID": ("u", 0),
+        "KillMode": ("s", "control-group"),
         "ExecMainPID": ("u", 0),
         "ExecMainCode": ("i", 0),
         "ExecMainStatus": ("i", 0),

@@ -158,6 +158,18 @@ def test_a_stop_that_needed_force_is_done_and_told(peer: Peer, run: Run) -> None
     )
 
 
+def test_what_a_stop_spares_is_named(peer: Peer, run: Run) -> None:
+    peer.add("a.service", KillMode="process")
+    rest = [("/x/a.service", 2**22 + 1, "/bin/rest -x")]
+    peer.answers["GetUnitProcesses"] = lambda name: ("a(sus)", (rest,))
+    peer.job_ends("StopUnit", "done")
+    left = "leaves running what its KillMode= spares: pid 4194305 /bin/rest -x"
+    assert run("stop", "a") == (0, "", f"a.service is stopped, but {left}\n")
+    peer.job_ends("StopUnit", "done")
+    (told,) = json.loads(run("-o", "json", "stop", "a").out)
+    assert told["spared"] == [{"pid": 4194305, "command": "/bin/rest -x"}]
+
+
 def test_no_block_does_not_wait(peer: Peer, run: Run) -> None:
     peer.add("a.service")
     peer.answers["StartUnit"] = lambda *_: ("o", ("/org/pyzinit/job/7",))

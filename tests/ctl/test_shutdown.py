@@ -51,6 +51,13 @@ def test_each_step_is_one_line(peer: Peer, run: Run) -> None:
     ]
 
 
+def test_what_never_had_a_process_is_no_line(peer: Peer, run: Run) -> None:
+    failed = peer.signal("JobRemoved", "uoss", 2, "/org/pyzinit/job/2", "b.target", "timeout")
+    units = [stopped(peer, unit) for unit in ("a.service", "a.target", "a.slice")]
+    play(peer, "PowerOff", *units, failed, peer.progress("", "done"), None)
+    assert run("poweroff").out.splitlines()[:-1] == ["a.service: stopped", "b.target: stop job timeout"]
+
+
 def test_survivors_are_named(peer: Peer, run: Run) -> None:
     play(peer, "PowerOff", peer.progress("", "survivors", [(2**22 + 1, "/bin/stuck")]), None)
     said = run("poweroff")

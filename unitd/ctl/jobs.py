@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from unitd.ctl.connection import MANAGER_PATH, PROPERTIES, Refused, unit_path
 from unitd.ctl.options import Usage
+from unitd.ctl.processes import described
 from unitd.ctl.session import Session
 from unitd.ctl.terminal import say
 from unitd.ctl.waiting import Waiting
@@ -165,13 +166,30 @@ def _tell(session: Session, outcomes: list[Outcome], verb: Verb) -> int:
             entry["reason"] = explanation.reason
             if not session.options.quiet and not session.options.json:
                 say("\n".join(explanation.lines))
-        elif verb.type == "stop" and outcome.result == "done" and session.get(outcome.unit, "ActiveState") == "failed":
-            # A success, but an operator wants to know that it did not go well.
-            _tell_of_end(session, outcome.unit, "is stopped, but failed")
+        elif verb.type == "stop" and outcome.result == "done":
+            # A success, but an operator wants to know that it did not go well, or that something goes on.
+            if session.get(outcome.unit, "ActiveState") == "failed":
+                _tell_of_end(session, outcome.unit, "is stopped, but failed")
+            spared = _spared(session, outcome.unit)
+            if spared:
+                entry["spared"] = [{"pid": pid, "command": command} for _, pid, command in spared]
+            if spared and not session.options.quiet and not session.options.json:
+                rest = "; ".join(described(pid, command) for _, pid, command in spared)
+                say(f"{outcome.unit} is stopped, but leaves running what its KillMode= spares: {rest}")
         told.append(entry)
     if session.options.json:
         session.json(told)
     return status
+
+
+def _spared(session: Session, unit: str) -> list[Any]:
+    """(control group, pid, command line) of what lives on beside a unit that is down."""
+    try:
+        if session.get(unit, "KillMode", "") not in ("process", "none"):
+            return []
+        return list(session.link.manager("GetUnitProcesses", "s", unit)[0])
+    except Refused:
+        return []
 
 
 def _tell_of_end(session: Session, unit: str, how: str) -> None:

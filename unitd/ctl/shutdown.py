@@ -21,6 +21,8 @@ BETWEEN_S: Final = 0.1
 LEAVING_S: Final = 10.0
 """How long the daemon may take to leave after its last report, before it is no longer waited for."""
 _SHOWN: Final = 3
+_WITH_PROCESSES: Final = (".service", ".scope")
+"""Types whose end is worth a line; targets and slices are only told of when they do not go."""
 _INFINITY: Final = 2**64 - 1
 
 
@@ -160,7 +162,10 @@ class Follower:
     def _job_done(self, unit: str, result: str) -> None:
         self._stopping.pop(unit, None)
         self._stopped.append(unit)
-        self._line(f"{unit}: {'stopped' if result == 'done' else f'stop job {result}'}")
+        if result != "done":
+            self._line(f"{unit}: stop job {result}")
+        elif unit.endswith(_WITH_PROCESSES) or any(unit == told for told, _ in self._told):
+            self._line(f"{unit}: stopped")
 
     def _show(self) -> None:
         reports = [self._stopping[unit] for unit in sorted(self._stopping)]
