@@ -54,6 +54,18 @@ async def test_a_released_cgroup_is_gone(here: World) -> None:
     await here.told(CgroupEmpty, count=2)
 
 
+async def test_one_that_was_emptied_while_frozen_is_not_found_frozen(here: World) -> None:
+    """The last process died during the freeze, and the cgroup was given back before the thaw."""
+    groups = here.host.groups
+    procs = Path(groups.realise("a.service", "system.slice/a.service"))
+    assert await groups.freeze("a.service")
+    groups.release("a.service")
+    groups.thaw("a.service")
+    assert groups.realise("a.service", "system.slice/a.service") == str(procs)
+    assert procs.with_name("cgroup.freeze").read_text() == "0\n"
+    await here.run("/bin/true")
+
+
 async def test_one_that_is_in_use_is_not_released(here: World) -> None:
     here.spawn("/bin/sleep", "100")
     await here.told(Execed)

@@ -275,7 +275,8 @@ class Cgroups:
         return True
 
     def thaw(self, unit: str) -> None:
-        group = self._groups.get(unit)
+        """Let them go on; also where the last of them died meanwhile, for the next run finds the same cgroup."""
+        group = self._groups.get(unit) or self._spare.get(unit)
         if group is not None:
             with contextlib.suppress(OSError):
                 _write(f"{group.directory}/cgroup.freeze", "0")

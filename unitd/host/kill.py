@@ -7,6 +7,7 @@ who is started later than it was asked for is none of its business; different un
 """
 
 import asyncio
+import contextlib
 import os
 import signal
 from collections import deque
@@ -22,6 +23,8 @@ from unitd.model.events import Signalled, Target
 
 _AT_A_TIME = 64
 """Processes looked at or signalled in one turn of the loop."""
+_JOIN_BOUND_S = 1.0
+"""How long a kill waits for who is just being started; who comes later gets a signal of its own."""
 _PASSES = 16
 """How often an unfrozen unit is looked through for processes born meanwhile."""
 
@@ -81,7 +84,10 @@ class Killer:
         queue = self._queues[unit]
         try:
             while queue:
-                await self._joined(unit)
+                # Who was started into a cgroup that somebody else froze is never told to be in it.
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_JOIN_BOUND_S):
+                        await self._joined(unit)
                 turn = queue.popleft()
                 if isinstance(turn, Kill):
                     await self._carry_out(turn)
