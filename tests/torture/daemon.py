@@ -84,6 +84,7 @@ class Daemon:
         below: str = "",
         arguments: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
+        python: str = sys.executable,
     ) -> None:
         self.cgroup = cgroup
         self.units = where / "units"
@@ -93,7 +94,7 @@ class Daemon:
         file = where / "unitd.conf"
         file.write_text(config)
         self._notify = where / "ready"
-        argv = [sys.executable, "-s", "-m", "unitd.runtime", "--unit-path", str(self.units), "--bus", "none"]
+        argv = [python, "-s", "-m", "unitd.runtime", "--unit-path", str(self.units), "--bus", "none"]
         argv += ["--runtime-dir", str(self.runtime), "--config", str(file), "--target", target]
         argv += ["--log-level", "debug", *(["--cgroup", below] if below else []), *arguments]
         as_user = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"] if uid else []
@@ -144,10 +145,12 @@ class Daemon:
     def _wait_until_ready(self, ready: socket.socket) -> None:
         ended = os.pidfd_open(self.pid)
         try:
-            readable, _, _ = select.select([ready, ended], [], [], BOUND_S)
+            readable, _, _ = select.select([ready.fileno(), ended], [], [], BOUND_S)
         finally:
             os.close(ended)
-        assert ready in readable, "the daemon ended" if readable else f"the daemon is not ready after {BOUND_S} s"
+        assert ready.fileno() in readable, (
+            "the daemon ended" if readable else f"the daemon is not ready after {BOUND_S} s"
+        )
         assert ready.recv(4096) == b"READY=1"
 
     def _collect(self) -> None:

@@ -99,6 +99,30 @@ def test_a_frozen_service_is_stopped(launch: Launch) -> None:
     daemon.shut_down()
 
 
+def test_a_frozen_service_with_commands_to_run_is_stopped(launch: Launch) -> None:
+    """ExecStop= is started into the frozen cgroup, and so never runs; its timeout ends it all the same."""
+    daemon = launch({"a.service": SLEEP + "TimeoutStopSec=1\nExecStop=/bin/true\nExecStopPost=/bin/true\n"})
+    daemon.must("start", "a.service")
+    (daemon.groups() / "system.slice/a.service/cgroup.freeze").write_text("1")
+    daemon.must("stop", "a.service")
+    assert daemon.living() == {}
+    daemon.must("start", "a.service")
+    assert daemon.shut_down() < 5
+
+
+def test_starts_and_stops_by_turns_leave_nothing_frozen(launch: Launch) -> None:
+    """Each cancels the one before, while its processes are frozen, killed or not even there yet."""
+    daemon = launch({"a.service": "[Unit]\nStartLimitIntervalSec=0\n" + SLEEP})
+    for _ in range(5):
+        for _ in range(60):
+            daemon.link.manager("StartUnit", "ss", "a.service", "replace")
+            daemon.link.manager("StopUnit", "ss", "a.service", "replace")
+        daemon.must("stop", "a.service")
+        assert daemon.living() == {}
+        daemon.must("start", "a.service")
+    assert daemon.shut_down() < 5
+
+
 def test_a_cgroup_within_the_cgroup(launch: Launch) -> None:
     """A service may have groups of its own below its own (Delegate=); who is in there is the service's too."""
     script = 'd=$$(sed -n s/^0:://p /proc/self/cgroup); m=$$(grep -m1 cgroup2 /proc/mounts | cut -d\\" \\" -f2); '

@@ -43,6 +43,13 @@ _SIGNALS_OF_A_MACHINE = {
 }
 """What signals mean to PID 1 of a machine (systemd(1), "Signals"); everywhere else all of them mean: stop and exit."""
 
+_FOR_THE_DAEMON = frozenset(
+    "NOTIFY_SOCKET WATCHDOG_PID WATCHDOG_USEC LISTEN_PID LISTEN_FDS LISTEN_FDNAMES MAINPID MANAGERPID PIDFILE"
+    " INVOCATION_ID JOURNAL_STREAM LOG_NAMESPACE CREDENTIALS_DIRECTORY RUNTIME_DIRECTORY STATE_DIRECTORY CACHE_DIRECTORY"
+    " LOGS_DIRECTORY CONFIGURATION_DIRECTORY SERVICE_RESULT EXIT_CODE EXIT_STATUS REMOTE_ADDR REMOTE_PORT".split()
+)
+"""What whoever started the daemon told it about itself (systemd.exec(5)): no service may take it for its own."""
+
 _PRESSES, _IMPATIENCE = 7, 2 * SECOND
 
 
@@ -213,7 +220,7 @@ def _service_environment(options: Options) -> dict[str, str]:
     path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     kept = {"PATH": path, "LANG": os.environ.get("LANG", "")}
     if options.user:
-        kept |= dict(os.environ)
+        kept |= {name: value for name, value in os.environ.items() if name not in _FOR_THE_DAEMON}
     return {name: value for name, value in kept.items() if value}
 
 
