@@ -100,17 +100,14 @@ def pytest_runtest_makereport(
 
 
 def children() -> dict[int, str]:
-    """The children of this process: pid -> state letter and command (proc(5), /proc/PID/stat)."""
+    """The children of this process, whichever thread made them: pid -> state letter and command (proc(5))."""
     found: dict[int, str] = {}
-    for entry in os.listdir("/proc"):
-        if not entry.isdecimal():
-            continue
+    for thread in os.listdir("/proc/self/task"):
         with contextlib.suppress(OSError):
-            stat = Path("/proc", entry, "stat").read_text(errors="replace")
-            name, rest = stat.split("(", 1)[1].rsplit(")", 1)
-            state, parent = rest.split()[:2]
-            if int(parent) == os.getpid():
-                found[int(entry)] = f"{state} {name}"
+            for pid in Path("/proc/self/task", thread, "children").read_text().split():
+                stat = Path("/proc", pid, "stat").read_text(errors="replace")
+                name, rest = stat.split("(", 1)[1].rsplit(")", 1)
+                found[int(pid)] = f"{rest.split()[0]} {name}"
     return found
 
 
