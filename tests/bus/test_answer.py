@@ -1,9 +1,10 @@
 """Answers as values: a call and a world in, an outcome out; no socket, no loop."""
 
-from dataclasses import replace
+import dataclasses
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tests.bus.fakes import MAIN_PID, Job, Ran, Service, Status, View, service, world
 from unitd.bus.answer import answer
@@ -136,7 +137,7 @@ def test_set_needs_the_right_and_then_a_property_that_can_be_set() -> None:
 def test_a_running_service_shows_what_it_does() -> None:
     view = View()
     runs = {"ExecStart": [Ran()]}
-    view.all["a.service"] = replace(
+    view.all["a.service"] = dataclasses.replace(
         service("a.service"), active=Active.ACTIVE, sub="running", cgroup="x", service=Service(5, commands=runs)
     )
     seen = world(view=view)

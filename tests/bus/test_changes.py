@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+import msgspec.structs
 import pytest
 
 from tests.bus.fakes import Job, Progress, Service, View, service, world
@@ -20,7 +21,7 @@ def told(changes: Changes, view: View, *, anyone: bool = True) -> list[Message]:
     """All signals of a turn, each of which can be sent."""
     found = [*changes.early(PYZINIT), *changes.late(world(view=view))]
     for each in found:
-        encode(replace(each, serial=1))
+        encode(msgspec.structs.replace(each, serial=1))
     changes.end(anyone=anyone)
     return found
 

@@ -1,8 +1,7 @@
 """The life of installed jobs: ids, merging, turns, endings, deadlines."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from unitd.jobs.job import Finished
 from unitd.jobs.queue import Queue

@@ -1,8 +1,7 @@
 """Every phase of a service answers every event: with a change where one is due, with silence where SILENT says so."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from tests.fakes.house import BASES
 from tests.fakes.source import Source

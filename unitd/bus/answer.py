@@ -5,8 +5,9 @@ unit that is not loaded loads it. Properties, Introspectable and Peer are answer
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
+
+from msgspec import Struct
 
 from unitd.bus import introspect
 from unitd.bus.calls import Ask, Call, Fault, Outcome, Reply
@@ -27,8 +28,7 @@ _INVOCATION: Final = frozenset("0123456789abcdef")
 _STANDARD: Final = {each.name: each for each in STANDARD}
 
 
-@dataclass(frozen=True, slots=True)
-class Object:
+class Object(Struct, frozen=True):
     """What a path stands for: `target` is given to the functions of the tables."""
 
     interfaces: tuple[Interface, ...]

@@ -5,8 +5,9 @@ The runtime calls `tell` with each effect that concerns clients, and `flush` onc
 
 import asyncio
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from unitd.bus.changes import Changes, Listener, progress
 from unitd.bus.dispatch import Dispatch, Log

@@ -1,15 +1,15 @@
 """A call and what may become of it, as values."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, TypeAlias
+
+from msgspec import Struct
 
 from unitd.model.events import Caller, Request
 from unitd.model.refusals import Kind, Refusal
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
+class Credentials(Struct, frozen=True):
     """Who is at the other end, as the kernel or the bus daemon tells; uid -1: not known, may do nothing."""
 
     uid: int
@@ -17,8 +17,7 @@ class Credentials:
     gids: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True):
     """A method call; interface "" when the caller named none."""
 
     path: str
@@ -33,51 +32,44 @@ class Call:
         return Caller(uid=self.by.uid, pid=self.by.pid, what="D-Bus")
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True):
     signature: str = ""
     body: tuple[Any, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(Struct, frozen=True):
     """`kind` becomes the dialect's error name; None: our own failure, which has no better name than Failed."""
 
     kind: Kind | None
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(Struct, frozen=True):
     """The engine has to be asked: `request` makes the event for a token; `then` judges what it answered."""
 
     request: Callable[[int], Request]
     then: Callable[[Any], "Outcome"]
 
 
-@dataclass(frozen=True, slots=True)
-class Enrol:
+class Enrol(Struct, frozen=True):
     """The caller wants signals, or no more."""
 
     wanted: bool
 
 
-@dataclass(frozen=True, slots=True)
-class ExitWith:
+class ExitWith(Struct, frozen=True):
     """The daemon is to exit with this code."""
 
     code: int
 
 
-@dataclass(frozen=True, slots=True)
-class LogAt:
+class LogAt(Struct, frozen=True):
     """The daemon's own log is to keep what is at least this urgent."""
 
     level: str
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(Struct, frozen=True):
     """The caller refers to a unit, or does no more; every reference is taken back by itself."""
 
     unit: str

@@ -7,8 +7,10 @@ the changes and the JobRemoved of the same turn.
 import itertools
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from unitd.bus.answer import answer
 from unitd.bus.calls import Ask, Call, Credentials, Enrol, ExitWith, Fault, Hold, LogAt, Outcome, Reply, fault
@@ -36,8 +38,7 @@ class Connection(Protocol):
         """The sender is to hear of this job."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Waiting:
+class _Waiting(Struct, frozen=True):
     connection: Connection
     asked: Message
     then: Callable[[Any], Outcome]

@@ -5,8 +5,9 @@ over the bus is answered from these alone.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from unitd.model.dependencies import Dep
 from unitd.model.states import Active, JobState, JobType
@@ -217,8 +218,7 @@ class Journal(Protocol):
     def set_level(self, level: str) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class About:
+class About(Struct, frozen=True):
     """What stays the same while the daemon runs."""
 
     version: str
@@ -236,8 +236,7 @@ class About:
     """Who is in this group may read logs; -1: there is no such group."""
 
 
-@dataclass(frozen=True, slots=True)
-class World:
+class World(Struct, frozen=True):
     """All that an answer may look at, in one dialect."""
 
     view: View

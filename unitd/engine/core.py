@@ -6,8 +6,10 @@ the graph.
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec.structs import replace
 
 from unitd.engine.deadlines import Deadlines
 from unitd.engine.record import Record

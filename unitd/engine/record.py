@@ -4,6 +4,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from msgspec import Struct
+
 from unitd.machines import simple, sockets
 from unitd.machines.conf import ServiceConf, read
 from unitd.machines.phases import Service, active_state, sub_state
@@ -15,8 +17,7 @@ from unitd.model.states import Active
 from unitd.model.unit import Unit
 
 
-@dataclass(frozen=True, slots=True)
-class Fixed:
+class Fixed(Struct, frozen=True):
     """A unit of a type that is not carried out: it is what it is."""
 
     active: Active = Active.INACTIVE

@@ -1,8 +1,9 @@
 """What others ask of the engine, and the answers; refusals are answers too."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from unitd.engine import ending, queueing, reloading, work
 from unitd.engine.core import Core

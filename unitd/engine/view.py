@@ -1,7 +1,8 @@
 """The engine, read only: what a question over the bus or a test may know. Instants are monotonic us, 0 for never."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from unitd.engine.core import Core
 from unitd.engine.reasons import why_failed
@@ -17,8 +18,7 @@ from unitd.model.unit import Unit
 _CODE = {How.EXITED: 1, How.KILLED: 2, How.DUMPED: 3}
 
 
-@dataclass(frozen=True, slots=True)
-class CommandStatus:
+class CommandStatus(Struct, frozen=True):
     """`code` as in waitid(2): 1 exited, 2 killed, 3 dumped; 0: not ended."""
 
     start: int
@@ -28,8 +28,7 @@ class CommandStatus:
     status: int
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceStatus:
+class ServiceStatus(Struct, frozen=True):
     """See bus/ports."""
 
     main_pid: int
@@ -48,8 +47,7 @@ class ServiceStatus:
     commands: Mapping[str, Sequence[CommandStatus]]
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
+class Status(Struct, frozen=True):
     unit: Unit
     active: Active
     sub: str
@@ -65,8 +63,7 @@ class Status:
     cgroup: str
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(Struct, frozen=True):
     """One unit on its way down: its phase, until when, and what follows then."""
 
     unit: str

@@ -1,14 +1,14 @@
 """What a reload changed: units by name, before and after."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from unitd.model.states import Load
 from unitd.model.unit import Unit
 
 
-@dataclass(frozen=True, slots=True)
-class Diff:
+class Diff(Struct, frozen=True):
     """Real names, sorted. A unit counts as there when a file or the daemon itself describes it."""
 
     added: tuple[str, ...] = ()

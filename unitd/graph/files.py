@@ -6,9 +6,10 @@ higher priority counts, then the one of the more specific name (systemd.unit(5),
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Protocol, TypeAlias
+
+from msgspec import Struct
 
 from unitd.syntax import unit_name
 
@@ -18,8 +19,7 @@ MASK: Final = "/dev/null"
 _MOST_LINKS: Final = 32
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One name in a directory: `target` is "" for a file, MASK, or where a symbolic link leads (as it is written)."""
 
     path: str
@@ -30,8 +30,7 @@ class Entry:
         return self.path.rpartition("/")[2]
 
 
-@dataclass(frozen=True, slots=True)
-class Folder:
+class Folder(Struct, frozen=True):
     """One directory such as x.service.d; `rank` is the place in the search path of what holds it, 0 first."""
 
     rank: int
@@ -66,8 +65,7 @@ class UnitFiles(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """Where a unit comes from: its real name, its other names, and its fragment (None: there is none)."""
 
     name: str

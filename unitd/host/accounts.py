@@ -5,14 +5,13 @@ only they know are resolved in a unit's own child, and never here. What the daem
 belongs to local accounts.
 """
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 INVALID = frozenset({65535, 2**32 - 1})
 """Numbers that chown(2) and the 16 bit calls take for "none"."""
 
 
-@dataclass(frozen=True, slots=True)
-class User:
+class User(Struct, frozen=True):
     name: str
     uid: int
     gid: int

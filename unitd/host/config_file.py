@@ -7,8 +7,9 @@ cannot be read is a Problem with file and line, and the default stays: the daemo
 import configparser
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Final
+
+from msgspec.structs import replace
 
 from unitd.model.config import Config
 from unitd.model.problems import Problem

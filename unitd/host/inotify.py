@@ -9,8 +9,9 @@ import ctypes
 import os
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import count
+
+from msgspec import Struct
 
 IN_MODIFY = 0x002
 IN_ATTRIB = 0x004
@@ -39,8 +40,7 @@ Callback = Callable[[int, str], None]
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-@dataclass(frozen=True, slots=True)
-class _Watch:
+class _Watch(Struct, frozen=True):
     wd: int
     mask: int
     callback: Callback

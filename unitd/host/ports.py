@@ -1,8 +1,9 @@
 """What the parts of the host ask of each other and of the runtime, so that each can be tested alone."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from unitd.model.events import Event
 
@@ -76,8 +77,7 @@ class Groups(Protocol):
     def close(self) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
+class Surroundings(Struct, frozen=True):
     """What every process gets. `environment`: below all others; `notify`: the path of NOTIFY_SOCKET, or ""."""
 
     logs: LogSink

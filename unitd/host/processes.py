@@ -5,7 +5,8 @@ import os
 import signal
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 INVOCATION = b"INVOCATION_ID="
 _CHUNK = 65536
@@ -13,8 +14,7 @@ _EXITING = 0x4
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
-@dataclass(frozen=True, slots=True)
-class Process:
+class Process(Struct, frozen=True):
     """One process at one moment. `birth`: start time in clock ticks since boot; pid and birth name it for good."""
 
     pid: int

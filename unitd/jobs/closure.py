@@ -6,8 +6,9 @@ systemd's depth-first search, because the latest job of a unit counts in the ord
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from unitd.jobs.admission import is_applicable, is_spared, load_fault, load_refusal
 from unitd.jobs.algebra import DOWN, collapse
@@ -27,8 +28,7 @@ class Pull(NamedTuple):
     tolerant: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(Struct, frozen=True):
     """Why a job cannot be added: for `unit`, asked for by the job of unit `by`."""
 
     kind: Kind

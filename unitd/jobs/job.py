@@ -1,12 +1,11 @@
 """A job, as it is queued: a plain frozen value. A change of a job is a new value with the same id."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from unitd.model.states import INFINITY, JobResult, JobState, JobType
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(Struct, frozen=True):
     """One thing to be done to one unit. `by` is the caller's own value; instants are monotonic microseconds."""
 
     id: int
@@ -26,8 +25,7 @@ class Job:
         return self.state is JobState.WAITING
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(Struct, frozen=True):
     """A job that left the queue; `because` is the unit whose job took it along, if one did."""
 
     job: Job

@@ -7,8 +7,10 @@ systemd 252's job life (systemctl(1), org.freedesktop.systemd1(5), JobTimeoutSec
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
 from heapq import heappop, heappush
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from unitd.jobs.algebra import UP, is_superset
 from unitd.jobs.job import Finished, Job
@@ -21,8 +23,7 @@ from unitd.model.states import INFINITY, JobResult, JobState, JobType
 _CONFIRMING = frozenset({JobType.START, JobType.VERIFY_ACTIVE})
 
 
-@dataclass(frozen=True, slots=True)
-class Installed:
+class Installed(Struct, frozen=True):
     """What an installation did; jobs in the order of their ids, `anchor` included in one of the first two.
 
     `merged`: jobs that were there and now do what was asked for as well.

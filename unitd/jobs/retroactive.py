@@ -3,7 +3,7 @@
 Rests on systemd.unit(5): Requires=, Wants=, Conflicts=, BindsTo=, PropagatesStopTo=.
 """
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from unitd.jobs.algebra import DOWN, FALLING, RISING
 from unitd.jobs.port import Graph
@@ -11,8 +11,7 @@ from unitd.model.dependencies import Atom
 from unitd.model.states import Active, JobMode, JobType
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(Struct, frozen=True):
     """A job to be asked for; that it is refused is of no consequence."""
 
     unit: str

@@ -5,7 +5,7 @@ is redundant, 4 drop what nobody needs, 5 verify the order, 6 merge, 7 as 4, 8 a
 the only thing that changes; the result is a frozen value, installed by jobs/queue.
 """
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from unitd.jobs import passes
 from unitd.jobs.admission import check_mode, is_spared
@@ -20,8 +20,7 @@ from unitd.model.states import INFINITY, JobMode, JobType
 __all__ = ["Dropped", "Graph", "Planned", "Transaction", "build"]
 
 
-@dataclass(frozen=True, slots=True)
-class Planned:
+class Planned(Struct, frozen=True):
     """One job of a transaction; `merged` is its type together with the installed job, None when it replaces it.
 
     Timeouts are lengths in microseconds, from queueing and from running (JobTimeoutSec=, JobRunningTimeoutSec=).
@@ -35,8 +34,7 @@ class Planned:
     running_timeout: int = INFINITY
 
 
-@dataclass(frozen=True, slots=True)
-class Dropped:
+class Dropped(Struct, frozen=True):
     """A job that was left out to break a cycle or a contradiction; `reason` says which."""
 
     unit: str
@@ -47,8 +45,7 @@ class Dropped:
         return f"cannot {self.type} {self.unit}: {self.reason}"
 
 
-@dataclass(frozen=True, slots=True)
-class Transaction:
+class Transaction(Struct, frozen=True):
     """Jobs to install, the anchor's first; `cleared`: units whose jobs are canceled (isolate, flush).
 
     `dropped` and `notes` (why merely wanted jobs are missing) are for the log.

@@ -1,8 +1,9 @@
 """What the machines read of a service's settings, typed once per load of the unit."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from unitd.machines.phases import SETTING_OF, Stage
 from unitd.model import settings
@@ -15,8 +16,7 @@ CLEAN_DAEMON_SIGNALS = frozenset((1, 2, 13, 15))
 """A daemon that ends by SIGHUP, SIGINT, SIGPIPE or SIGTERM ended cleanly (systemd.service(5), SuccessExitStatus=)."""
 
 
-@dataclass(frozen=True, slots=True)
-class ExitSet:
+class ExitSet(Struct, frozen=True):
     """A list of exit statuses and signals, as SuccessExitStatus= has it."""
 
     statuses: frozenset[int]
@@ -28,8 +28,7 @@ class ExitSet:
         return exit.status in (self.statuses if exit.how is How.EXITED else self.signals)
 
 
-@dataclass(frozen=True, slots=True)
-class KillConf:
+class KillConf(Struct, frozen=True):
     """`mode`: control-group, mixed, process, none; numbers are signals."""
 
     mode: str
@@ -41,8 +40,7 @@ class KillConf:
     send_sighup: bool
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceConf:
+class ServiceConf(Struct, frozen=True):
     """Times are microseconds, INFINITY for none. `unit` is there for the plan of a process."""
 
     unit: Unit

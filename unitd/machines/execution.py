@@ -4,8 +4,9 @@ Names of users stay names, variables stay unsubstituted and files unread: that i
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from unitd.machines.conf import reader
 from unitd.machines.phases import Service, Stage

@@ -5,9 +5,10 @@ drops it. Sub-state names are systemd's (systemctl --state=help).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
+
+from msgspec import Struct, field
 
 from unitd.model.events import Exit
 from unitd.model.states import INFINITY, Active, Result
@@ -55,15 +56,13 @@ class Rung(StrEnum):
         return self in (Rung.KILL, Rung.FINAL_KILL)
 
 
-@dataclass(frozen=True, slots=True)
-class Dead:
+class Dead(Struct, frozen=True):
     """At rest. `failed`: the last run ended badly, and nobody has asked for a stop or a reset since."""
 
     failed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Commands:
+class Commands(Struct, frozen=True):
     """The commands of `stage` run one after another; number `index` is running as the control process."""
 
     stage: Stage
@@ -71,8 +70,7 @@ class Commands:
     deadline: int
 
 
-@dataclass(frozen=True, slots=True)
-class Starting:
+class Starting(Struct, frozen=True):
     """ExecStart= is under way, and what makes the service started (exec, READY=1, a name, a pid) has not come."""
 
     deadline: int
@@ -82,36 +80,31 @@ class Starting:
     """Type=forking: the first process is gone, the main process is looked for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Running:
+class Running(Struct, frozen=True):
     """`deadline`: RuntimeMaxSec=."""
 
     since: int
     deadline: int = INFINITY
 
 
-@dataclass(frozen=True, slots=True)
-class ReloadingByNotify:
+class ReloadingByNotify(Struct, frozen=True):
     """The service said RELOADING=1, and has not said READY=1 since."""
 
     deadline: int
 
 
-@dataclass(frozen=True, slots=True)
-class Exited:
+class Exited(Struct, frozen=True):
     """Active without a process (RemainAfterExit=)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Killing:
+class Killing(Struct, frozen=True):
     """A signal was sent, and processes are left."""
 
     rung: Rung
     deadline: int
 
 
-@dataclass(frozen=True, slots=True)
-class AutoRestart:
+class AutoRestart(Struct, frozen=True):
     """Waits for RestartSec= before it asks to be started again."""
 
     deadline: int
@@ -120,8 +113,7 @@ class AutoRestart:
 Phase: TypeAlias = Dead | Commands | Starting | Running | ReloadingByNotify | Exited | Killing | AutoRestart
 
 
-@dataclass(frozen=True, slots=True)
-class Process:
+class Process(Struct, frozen=True):
     """A process of the service; pid 0: asked for, and the kernel has not answered yet."""
 
     serial: int
@@ -131,8 +123,7 @@ class Process:
     started: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Struct, frozen=True):
     """One run of one command: when it began and ended, and how (0 and None: not yet)."""
 
     pid: int = 0
@@ -141,8 +132,7 @@ class Run:
     exit: Exit | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SpawnFault:
+class SpawnFault(Struct, frozen=True):
     """Why no program ran: the executor's stage, the kernel's errno and a word about what."""
 
     setting: str
@@ -152,8 +142,7 @@ class SpawnFault:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class Service:
+class Service(Struct, frozen=True):
     phase: Phase = Dead()
     main: Process | None = None
     control: Process | None = None

@@ -1,6 +1,6 @@
 """Units without processes of their own: targets and slices are up or not, and nothing else ever happens to them."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from unitd.machines.step import Order, Start, Step, Stop
 from unitd.model.effects import Release
@@ -8,8 +8,7 @@ from unitd.model.events import Tick, UnitEvent
 from unitd.model.states import Active
 
 
-@dataclass(frozen=True, slots=True)
-class Simple:
+class Simple(Struct, frozen=True):
     """A target or a slice."""
 
     up: bool = False

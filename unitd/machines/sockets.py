@@ -4,8 +4,10 @@ Accept=no only: one service gets all descriptors. While the service is up nobody
 open until the socket unit is stopped, so no connection is lost between two runs of the service.
 """
 
-from dataclasses import dataclass, replace
 from enum import StrEnum
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from unitd.machines.step import Ask, Order, Refuse, Reset, Start, Step, Stop
 from unitd.model import settings
@@ -32,8 +34,7 @@ class SocketPhase(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True)
-class Socket:
+class Socket(Struct, frozen=True):
     """`triggered_at`: the latest starts that traffic asked for (TriggerLimitBurst=)."""
 
     phase: SocketPhase = SocketPhase.DEAD
@@ -41,13 +42,11 @@ class Socket:
     triggered_at: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceUp:
+class ServiceUp(Struct, frozen=True):
     """The service that the socket triggers came up, or is coming."""
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceDown:
+class ServiceDown(Struct, frozen=True):
     """The service rests; `limited`: it was not started because of its start limit."""
 
     limited: bool = False

@@ -5,7 +5,7 @@ a missing program fails the job), the first process' exit for forking and onesho
 owner for dbus.
 """
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from unitd.machines import restarting, stopping
 from unitd.machines.conf import later

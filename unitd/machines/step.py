@@ -1,53 +1,47 @@
 """What the engine says to a machine beside events, and what a machine says back."""
 
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Generic, TypeAlias, TypeVar
+
+from msgspec import Struct
 
 from unitd.model.effects import Effect
 from unitd.model.states import INFINITY
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(Struct, frozen=True):
     """A start job runs; conditions hold, the start limit is not hit."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stop:
+class Stop(Struct, frozen=True):
     """A stop job runs. `limit`: no deadline beyond this instant; `restarting`: use RestartKillSignal=."""
 
     limit: int = INFINITY
     restarting: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Reload:
+class Reload(Struct, frozen=True):
     """A reload job runs."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reset:
+class Reset(Struct, frozen=True):
     """Forget failure (systemctl reset-failed)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
+class Limit(Struct, frozen=True):
     """A shutdown was asked for while the unit is stopping: no deadline beyond this instant."""
 
     limit: int
 
 
-@dataclass(frozen=True, slots=True)
-class NameOwner:
+class NameOwner(Struct, frozen=True):
     """The BusName= of the unit is owned (pid 0: by somebody unknown) or not."""
 
     owned: bool
     pid: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Refuse:
+class Refuse(Struct, frozen=True):
     """The engine refuses the start: the unit fails with this result (start limit, conditions)."""
 
     result: str
@@ -68,8 +62,7 @@ class Ask(Enum):
 S = TypeVar("S")
 
 
-@dataclass(frozen=True, slots=True)
-class Step(Generic[S]):
+class Step(Struct, Generic[S], frozen=True):
     """The new state, what is to be done, and what is asked of the engine."""
 
     state: S

@@ -5,9 +5,10 @@ starting, stopping and service.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
-from operator import attrgetter
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from unitd.machines import execution
 from unitd.machines.conf import ServiceConf
@@ -22,8 +23,7 @@ from unitd.syntax.errors import Bad
 from unitd.syntax.exit_status import parse_exit_status
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(Struct, frozen=True):
     """What a service needs to know beside its own state.
 
     `cgroup` is relative to the daemon's sub-tree; `sockets` are the socket units whose descriptors it gets.
@@ -35,11 +35,6 @@ class Context:
     bases: Mapping[str, str]
     """Where RuntimeDirectory= and its kin live: "Runtime" -> /run ... (systemd.exec(5))."""
     sockets: Callable[[], tuple[str, ...]] = tuple
-
-
-_FIELDS = tuple(field.name for field in fields(Service))
-_PUTS = tuple(getattr(Service, name).__set__ for name in _FIELDS)
-_values = attrgetter(*_FIELDS)
 
 
 class Turn:
@@ -57,13 +52,7 @@ class Turn:
 
     def set(self, **changes: Any) -> None:
         """Replace fields of the service."""
-        # dataclasses.replace takes four times as long, and most of a turn's time would go into it.
-        service = object.__new__(Service)
-        for put, value in zip(_PUTS, _values(self.service), strict=True):
-            put(service, value)
-        for name, value in changes.items():
-            object.__setattr__(service, name, value)
-        self.service = service
+        self.service = replace(self.service, **changes)
 
     def add(self, effect: Effect) -> None:
         self.effects.append(effect)

@@ -1,12 +1,11 @@
 """The daemon's own settings (unitd.conf), as one value; host/config_file reads them."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from unitd.model.states import SECOND
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
+class Config(Struct, frozen=True):
     """[Manager] of unitd.conf; times are microseconds. `user`: the daemon serves a user, not the machine."""
 
     user: bool = False

@@ -1,8 +1,9 @@
 """All that the engine can ask of the rim. Effects are carried out in the order given; answers come back as events."""
 
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypeAlias
+
+from msgspec import Struct
 
 from unitd.model.events import Leaving
 from unitd.model.exec_plan import ExecPlan
@@ -11,8 +12,7 @@ from unitd.model.states import JobResult, JobType
 # --- processes and cgroups ------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Spawn:
+class Spawn(Struct, frozen=True):
     """Make the cgroup if need be and start the process in it; answered by Spawned and Execed, or SpawnFailed."""
 
     plan: ExecPlan
@@ -25,8 +25,7 @@ class Scope(StrEnum):
     NAMED = "named"
 
 
-@dataclass(frozen=True, slots=True)
-class Kill:
+class Kill(Struct, frozen=True):
     """Signal the unit's processes, deepest first, `pids` (main, control) last; answered by Signalled.
 
     `cont`: SIGCONT after it; `hup`: SIGHUP after it (SendSIGHUP=); `sure`: cgroup.kill after the ordered pass,
@@ -42,8 +41,7 @@ class Kill:
     sure: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Release:
+class Release(Struct, frozen=True):
     """The unit rests: remove its cgroup, close its log, remove `directories` (RuntimeDirectoryPreserve=no).
 
     `spared`: processes of it may live on (KillMode=); they are named in the daemon's log.
@@ -54,23 +52,20 @@ class Release:
     spared: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class GuessMain:
+class GuessMain(Struct, frozen=True):
     """Look for the main process of a forking service in its cgroup; answered by MainGuessed."""
 
     unit: str
 
 
-@dataclass(frozen=True, slots=True)
-class WatchPidFile:
+class WatchPidFile(Struct, frozen=True):
     """Read the file now and whenever it changes; each time answered by PidFileRead, until UnwatchPidFile."""
 
     unit: str
     path: str
 
 
-@dataclass(frozen=True, slots=True)
-class UnwatchPidFile:
+class UnwatchPidFile(Struct, frozen=True):
     """`remove`: also delete the file, if it is still there (the unit is dead)."""
 
     unit: str
@@ -78,8 +73,7 @@ class UnwatchPidFile:
     remove: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class WatchBusName:
+class WatchBusName(Struct, frozen=True):
     """Tell who owns the name now and whenever that changes (BusNameChanged)."""
 
     name: str
@@ -88,8 +82,7 @@ class WatchBusName:
 # --- conditions and sockets -------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+class Condition(Struct, frozen=True):
     """`kind` without Condition/Assert ("PathExists"); `trigger`: one of the |-group; `negate`: a leading !."""
 
     kind: str
@@ -98,8 +91,7 @@ class Condition:
     trigger: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class CheckConditions:
+class CheckConditions(Struct, frozen=True):
     """Evaluate them all now; answered by ConditionsChecked within the same turn of the loop."""
 
     unit: str
@@ -108,8 +100,7 @@ class CheckConditions:
     asserts: tuple[Condition, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class SocketPlan:
+class SocketPlan(Struct, frozen=True):
     """What a socket unit listens on. `addresses` are (kind, address) in systemd's words: ("Stream", "/run/x")."""
 
     unit: str
@@ -126,27 +117,23 @@ class SocketPlan:
     """Other socket options by directive name: KeepAlive, ReusePort, PassCredentials, FreeBind ..."""
 
 
-@dataclass(frozen=True, slots=True)
-class Listen:
+class Listen(Struct, frozen=True):
     """Open the sockets (no-op for those already open); answered by Listening or ListenFailed."""
 
     plan: SocketPlan
 
 
-@dataclass(frozen=True, slots=True)
-class WatchSockets:
+class WatchSockets(Struct, frozen=True):
     """Tell of traffic once (Incoming)."""
 
     unit: str
 
 
-@dataclass(frozen=True, slots=True)
-class UnwatchSockets:
+class UnwatchSockets(Struct, frozen=True):
     unit: str
 
 
-@dataclass(frozen=True, slots=True)
-class CloseSockets:
+class CloseSockets(Struct, frozen=True):
     """`remove`: delete the paths and symlinks too (RemoveOnStop=)."""
 
     unit: str
@@ -156,60 +143,51 @@ class CloseSockets:
 # --- to whom it concerns ----------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What became of the request with this token: a value, or a refusals.Refusal."""
 
     token: int
     value: Any
 
 
-@dataclass(frozen=True, slots=True)
-class UnitNew:
+class UnitNew(Struct, frozen=True):
     unit: str
 
 
-@dataclass(frozen=True, slots=True)
-class UnitGone:
+class UnitGone(Struct, frozen=True):
     unit: str
 
 
-@dataclass(frozen=True, slots=True)
-class UnitChanged:
+class UnitChanged(Struct, frozen=True):
     """Something that a client can see of the unit changed; told once per turn of the loop."""
 
     unit: str
 
 
-@dataclass(frozen=True, slots=True)
-class JobNew:
+class JobNew(Struct, frozen=True):
     id: int
     unit: str
     type: JobType
 
 
-@dataclass(frozen=True, slots=True)
-class JobChanged:
+class JobChanged(Struct, frozen=True):
     id: int
 
 
-@dataclass(frozen=True, slots=True)
-class JobGone:
+class JobGone(Struct, frozen=True):
     id: int
     unit: str
     type: JobType
     result: JobResult
 
 
-@dataclass(frozen=True, slots=True)
-class Reloading:
+class Reloading(Struct, frozen=True):
     """daemon-reload begins (True) or is done (False)."""
 
     active: bool
 
 
-@dataclass(frozen=True, slots=True)
-class StartupFinished:
+class StartupFinished(Struct, frozen=True):
     """The job of the first target is done; times are microseconds since the daemon's start."""
 
     userspace: int
@@ -225,8 +203,7 @@ class Level(StrEnum):
     DEBUG = "debug"
 
 
-@dataclass(frozen=True, slots=True)
-class Log:
+class Log(Struct, frozen=True):
     """A line of the daemon's own log; with a unit it is also kept in the unit's log."""
 
     level: Level
@@ -237,29 +214,26 @@ class Log:
 # --- the end ------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class KillEverything:
+class KillEverything(Struct, frozen=True):
     """The end of a shutdown: the signal, deepest first, to all that is left of us; with SIGKILL cgroup.kill too."""
 
     signal: int
 
 
-@dataclass(frozen=True, slots=True)
-class Verify:
+class Verify(Struct, frozen=True):
     """Look for any process that we started and that lives; answered by Survivors."""
 
 
-@dataclass(frozen=True, slots=True)
-class Leave:
+class Leave(Struct, frozen=True):
     """All is stopped: end the daemon so. `survivors` names what could not be stopped (exit status 1).
 
-    `until`: as long as clients may take to read of it (monotonic us); nothing that anybody decides by.
+    `until`: as long as clients may take to read of it (monotonic us).
     """
 
     leaving: Leaving
     code: int
     survivors: tuple[str, ...] = ()
-    until: int = field(default=0, compare=False)
+    until: int = 0
 
 
 Effect: TypeAlias = (

@@ -3,15 +3,15 @@
 The rim makes these and hands them to engine.handle(event, now); nothing else changes the engine's state.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from unitd.model.states import JobMode, JobType
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(Struct, frozen=True):
     """Who asked: for the log, for `why` and for authorization."""
 
     uid: int = 0
@@ -29,8 +29,7 @@ class How(StrEnum):
     DUMPED = "dumped"
 
 
-@dataclass(frozen=True, slots=True)
-class Exit:
+class Exit(Struct, frozen=True):
     """How a process ended: its exit status, or the number of the signal that ended it (waitid(2))."""
 
     how: How
@@ -40,13 +39,11 @@ class Exit:
 # --- what the kernel and the services do ---------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Tick:
+class Tick(Struct, frozen=True):
     """Time has come: engine.deadline() is reached."""
 
 
-@dataclass(frozen=True, slots=True)
-class Spawned:
+class Spawned(Struct, frozen=True):
     """The process exists and is in its cgroup; exec has not happened yet. `birth`: start time in clock ticks."""
 
     unit: str
@@ -55,16 +52,14 @@ class Spawned:
     birth: int
 
 
-@dataclass(frozen=True, slots=True)
-class Execed:
+class Execed(Struct, frozen=True):
     """The program runs."""
 
     unit: str
     serial: int
 
 
-@dataclass(frozen=True, slots=True)
-class SpawnFailed:
+class SpawnFailed(Struct, frozen=True):
     """No program runs: `stage` is the executor's step ("user", "chdir", "exec" ...), `errno` the kernel's word."""
 
     unit: str
@@ -74,8 +69,7 @@ class SpawnFailed:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessExited:
+class ProcessExited(Struct, frozen=True):
     """A process of the unit is a zombie, and is reaped after this event was handled."""
 
     unit: str
@@ -83,15 +77,13 @@ class ProcessExited:
     exit: Exit
 
 
-@dataclass(frozen=True, slots=True)
-class CgroupEmpty:
+class CgroupEmpty(Struct, frozen=True):
     """No process is left in the unit's cgroup (populated 0, cgroup-v2.rst)."""
 
     unit: str
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """One process that a signal was sent to; depth 0: its parent is outside of the unit."""
 
     pid: int
@@ -99,8 +91,7 @@ class Target:
     command: str
 
 
-@dataclass(frozen=True, slots=True)
-class Signalled:
+class Signalled(Struct, frozen=True):
     """A Kill was carried out: to whom, in the order of sending. `left`: who could not be signalled, and why."""
 
     unit: str
@@ -109,8 +100,7 @@ class Signalled:
     left: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Notified:
+class Notified(Struct, frozen=True):
     """A datagram on NOTIFY_SOCKET whose sender is proved to be a process of the unit (sd_notify(3))."""
 
     unit: str
@@ -118,8 +108,7 @@ class Notified:
     fields: tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class PidFileRead:
+class PidFileRead(Struct, frozen=True):
     """The PIDFile= names this pid, a living process of the unit; 0: not (yet) valid, and `reason` says why."""
 
     unit: str
@@ -128,8 +117,7 @@ class PidFileRead:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class MainGuessed:
+class MainGuessed(Struct, frozen=True):
     """The cgroup holds exactly one candidate for the main process of a Type=forking service; 0: none."""
 
     unit: str
@@ -137,8 +125,7 @@ class MainGuessed:
     birth: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class BusNameChanged:
+class BusNameChanged(Struct, frozen=True):
     """The bus name has this owner now; "": none. `pid` 0: not known."""
 
     name: str
@@ -146,8 +133,7 @@ class BusNameChanged:
     pid: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class ConditionsChecked:
+class ConditionsChecked(Struct, frozen=True):
     """Answer to CheckConditions: one state per condition and assert: 1 met, -1 not met, 0 not tried."""
 
     unit: str
@@ -156,15 +142,13 @@ class ConditionsChecked:
     asserts: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Listening:
+class Listening(Struct, frozen=True):
     """The unit's sockets are bound and listen."""
 
     unit: str
 
 
-@dataclass(frozen=True, slots=True)
-class ListenFailed:
+class ListenFailed(Struct, frozen=True):
     """`detail`: the kernel's word for errno, or what else is wrong with the address."""
 
     unit: str
@@ -173,23 +157,20 @@ class ListenFailed:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Incoming:
+class Incoming(Struct, frozen=True):
     """There is traffic on a socket of the unit; it is not watched any more until the next WatchSockets."""
 
     unit: str
 
 
-@dataclass(frozen=True, slots=True)
-class UnitFilesChanged:
+class UnitFilesChanged(Struct, frozen=True):
     """Unit files came or went (after 200 ms of quiet)."""
 
 
 # --- requests: each is answered by effects.Answer(token, ...) in the same handle() -----------------
 
 
-@dataclass(frozen=True, slots=True)
-class JobAsked:
+class JobAsked(Struct, frozen=True):
     token: int
     unit: str
     type: JobType
@@ -199,8 +180,7 @@ class JobAsked:
     """Reload instead of restart where the unit can (ReloadOrRestartUnit)."""
 
 
-@dataclass(frozen=True, slots=True)
-class CancelAsked:
+class CancelAsked(Struct, frozen=True):
     """Cancel one job, or all for id 0."""
 
     token: int
@@ -214,8 +194,7 @@ class Whom(StrEnum):
     CONTROL = "control"
 
 
-@dataclass(frozen=True, slots=True)
-class KillAsked:
+class KillAsked(Struct, frozen=True):
     token: int
     unit: str
     whom: Whom
@@ -223,8 +202,7 @@ class KillAsked:
     by: Caller = OURSELVES
 
 
-@dataclass(frozen=True, slots=True)
-class ResetFailedAsked:
+class ResetFailedAsked(Struct, frozen=True):
     """Forget failure, restart counter and start limit of one unit, or of all for ""."""
 
     token: int
@@ -232,16 +210,14 @@ class ResetFailedAsked:
     by: Caller = OURSELVES
 
 
-@dataclass(frozen=True, slots=True)
-class LoadAsked:
+class LoadAsked(Struct, frozen=True):
     """Load a unit so that it can be looked at; answered with its real name."""
 
     token: int
     unit: str
 
 
-@dataclass(frozen=True, slots=True)
-class ReloadAsked:
+class ReloadAsked(Struct, frozen=True):
     """daemon-reload: read all unit files again. Answered with a graph.diff.Diff; `dry`: with that alone."""
 
     token: int
@@ -259,8 +235,7 @@ class Leaving(StrEnum):
     KEXEC = "kexec"
 
 
-@dataclass(frozen=True, slots=True)
-class ShutdownAsked:
+class ShutdownAsked(Struct, frozen=True):
     """Stop everything, then leave. `force`: skip the waves, kill at once."""
 
     token: int
@@ -270,8 +245,7 @@ class ShutdownAsked:
     by: Caller = OURSELVES
 
 
-@dataclass(frozen=True, slots=True)
-class Survivors:
+class Survivors(Struct, frozen=True):
     """Answer to Verify: the processes that we started and that still live; empty is the proof that all are gone."""
 
     left: tuple[str, ...] = ()

@@ -3,8 +3,9 @@
 Users and groups are names here; they are resolved in the child, because name services may block (systemd.exec(5)).
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 
 class Role(StrEnum):
@@ -14,22 +15,19 @@ class Role(StrEnum):
     CONTROL = "control"
 
 
-@dataclass(frozen=True, slots=True)
-class Directory:
+class Directory(Struct, frozen=True):
     """One RuntimeDirectory= or kin: `path` is absolute; `mode` is octal as int; owned by the unit's user."""
 
     path: str
     mode: int
 
 
-@dataclass(frozen=True, slots=True)
-class EnvFile:
+class EnvFile(Struct, frozen=True):
     path: str
     optional: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Rlimit:
+class Rlimit(Struct, frozen=True):
     """`kind` as in RLIMIT_<kind>, lower case ("nofile"); INFINITY for none."""
 
     kind: str
@@ -37,8 +35,7 @@ class Rlimit:
     hard: int
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(Struct, frozen=True):
     """Who a process runs as. Empty names: as the daemon. `login`: set HOME, USER, LOGNAME and SHELL."""
 
     user: str = ""
@@ -47,8 +44,7 @@ class Identity:
     login: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Scheduling:
+class Scheduling(Struct, frozen=True):
     """None: as inherited. `policy`, `io_class`: systemd's words ("batch", "idle")."""
 
     nice: int | None = None
@@ -61,8 +57,7 @@ class Scheduling:
     affinity: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Capabilities:
+class Capabilities(Struct, frozen=True):
     """Sets as capability names in lower case ("cap_net_bind_service"); None: leave as it is."""
 
     bounding: frozenset[str] | None = None
@@ -70,8 +65,7 @@ class Capabilities:
     no_new_privileges: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Stdio:
+class Stdio(Struct, frozen=True):
     """Where the three streams go, in systemd's words.
 
     "null", "inherit", "tty", "log" (the unit's own log; what journal, syslog and kmsg become), "socket",
@@ -85,8 +79,7 @@ class Stdio:
     data: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class ExecPlan:
+class ExecPlan(Struct, frozen=True):
     """One process to be. `cgroup` is relative to the daemon's sub-tree; `serial` tells answers of one unit apart."""
 
     unit: str

@@ -1,10 +1,9 @@
 """What is wrong with a unit's file: a value with its place, turned into words once."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Struct, frozen=True):
     """One fault in one file; `fatal` when the unit cannot be used because of it. `line` 0: the file as a whole."""
 
     unit: str

@@ -4,9 +4,10 @@ The rows themselves are in model/rows, one module per man page; model/settings g
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, TypeAlias
+
+from msgspec import Struct
 
 from unitd.model.dependencies import Dep
 from unitd.syntax import specifiers
@@ -75,8 +76,7 @@ class Unset:
 UNSET = Unset()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Setting:
+class Setting(Struct, frozen=True, eq=False):
     """One directive.
 
     `merge(old, new)`: how a further line adds to the value; None: the last line wins. `resets`: an empty value takes

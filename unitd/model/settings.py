@@ -5,9 +5,10 @@ setting by its canonical name, for defaults. A new plain directive is one row in
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from functools import cache
 from typing import Any, Final, TypeVar
+
+from msgspec.structs import replace
 
 from unitd.model.rows import execution, others, resources, service, socket, unit, unitd
 from unitd.model.setting import Setting, Support

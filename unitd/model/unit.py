@@ -4,9 +4,10 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import IntFlag
 from typing import Any
+
+from msgspec import Struct, field
 
 from unitd.model.dependencies import Dep
 from unitd.model.problems import Problem
@@ -22,8 +23,7 @@ class Origin(IntFlag):
     MOUNT_FILE = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Unit:
+class Unit(Struct, frozen=True):
     """One unit, its files merged. `name` is its real name; `aliases` are all the other names it answers to."""
 
     name: str

@@ -7,7 +7,8 @@ chooses the target (bootup(7), kernel-command-line(7)).
 import argparse
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from unitd import __version__
 from unitd.model.states import LOG_LEVELS
@@ -26,8 +27,7 @@ TARGETS = {
 """Words of the kernel command line that choose the target."""
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(Struct, frozen=True):
     """`bus`: system, session, none, or an address. `warnings`: what was ignored."""
 
     user: bool

@@ -6,14 +6,14 @@ Nothing here may fail: what cannot be mounted is said and done without (file-hie
 import ctypes
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 _NOSUID, _NODEV, _NOEXEC = 2, 4, 8
 _SHELLS = ("/bin/sh", "/usr/bin/sh", "/bin/busybox")
 
 
-@dataclass(frozen=True, slots=True)
-class Mount:
+class Mount(Struct, frozen=True):
     what: str
     where: str
     flags: int

@@ -3,7 +3,7 @@
 Invariant (row A12): every deadline lies before the cap, whatever the units do.
 """
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from unitd.model.states import SECOND
 
@@ -11,8 +11,7 @@ RESERVE_PART = 5
 RESERVE_MOST = 3 * SECOND
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
+class Bounds(Struct, frozen=True):
     """Instants: at `waves_end` what is left is killed; at `end` the daemon leaves."""
 
     waves_end: int

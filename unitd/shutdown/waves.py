@@ -4,11 +4,11 @@ A unit waits for every unit that is ordered after it (systemd.unit(5), Before=: 
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Waves:
+class Waves(Struct, frozen=True):
     """`depth`: how many units that need time stop one after another at most, from a unit on, itself included.
 
     `broken`: units whose order is not kept, because they are in a cycle, with the cycle's path.

@@ -2,8 +2,9 @@
 
 import ipaddress
 import re
-from dataclasses import dataclass
 from typing import Final, Literal
+
+from msgspec import Struct
 
 from .errors import Bad
 from .escapes import escape_all
@@ -16,8 +17,7 @@ _ANY_IPV6: Final = "::"
 _IP = re.compile(r"(?:\[([^\[\]]*)\]|([^\[\]:]*)):([^:%]*)(?:%([^/:%\s]{1,15}))?")
 
 
-@dataclass(frozen=True, slots=True)
-class ListenAddress:
+class ListenAddress(Struct, frozen=True):
     """Where to listen; str() is its canonical form.
 
     `host` is the path for unix ("@" begins an abstract name), the IP address, or the CID for vsock; `port` is 0 for

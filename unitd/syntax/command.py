@@ -6,8 +6,9 @@ it; any other fault makes the unit unusable. Rules: systemd.service(5) "Command 
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from . import words
 from .errors import Bad
@@ -19,8 +20,7 @@ _SEPARATOR = re.compile(r";(?:[ \t\n\r]+|\Z)")
 _SEMICOLON = re.compile(r"\\;(?:[ \t\n\r]+|\Z)")
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(Struct, frozen=True):
     """One command: the program (a path, or a name to be searched in PATH) and all its arguments, argv[0] included.
 
     The flags are the prefixes '-', '@', ':', '+', '!' and '!!'. Variables in argv are not yet substituted.

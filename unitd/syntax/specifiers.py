@@ -6,8 +6,9 @@ an entry is an error; a percent sign before anything else stays.
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
+
+from msgspec import Struct
 
 from . import unit_name
 from .errors import Bad
@@ -17,8 +18,7 @@ Table = Mapping[str, str | Callable[[], str]]
 _SPECIFIER = re.compile(r"%(.)", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class HostFacts:
+class HostFacts(Struct, frozen=True):
     """What the specifiers tell of machine, system, user and directories; empty ids cannot be expanded."""
 
     machine_id: str = ""

@@ -6,8 +6,9 @@ systemd 252. Lines are cut with whole-string operations, because thousands of fi
 """
 
 import re
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from .escapes import is_clean
 
@@ -19,8 +20,7 @@ _LINE_END = re.compile("\n\r?\0?|\r\n?\0?|\0")
 _UNSAFE_IN_HEADER = re.compile(r"[\x00-\x1f\x7f\"'\\]")
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One assignment; `line` is the line its key is on, counted from 1."""
 
     section: str
@@ -29,16 +29,14 @@ class Entry:
     line: int
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(Struct, frozen=True):
     """A line that was ignored, and why."""
 
     line: int
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Parsed:
+class Parsed(Struct, frozen=True):
     """A whole file, in the order of its lines."""
 
     entries: tuple[Entry, ...]

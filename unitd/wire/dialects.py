@@ -3,8 +3,9 @@
 A dialect is only names; which interfaces, methods and properties there are is the same in all of them.
 """
 
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from unitd.model.refusals import Kind
 from unitd.wire import labels
@@ -32,8 +33,7 @@ _BUS_KINDS: Final = frozenset(
 """Refusals that go by the bus' own error names in every dialect."""
 
 
-@dataclass(frozen=True, slots=True)
-class Dialect:
+class Dialect(Struct, frozen=True):
     """`root`: the path above unit/ and job/; `prefix`: before interface names; `errors`: before error names."""
 
     bus_name: str

@@ -4,10 +4,11 @@
 is cut without keeping state. Descriptors are not carried.
 """
 
-from dataclasses import dataclass
+import struct
 from enum import IntEnum
-from struct import Struct
 from typing import Any, Final
+
+from msgspec import Struct
 
 from unitd.wire.decode import decode as decode_values
 from unitd.wire.encode import PADDING, writer
@@ -19,8 +20,8 @@ LARGEST: Final = 2**27
 NO_REPLY_EXPECTED: Final = 1
 _HEAD: Final = 16
 _LITTLE, _BIG = ord("l"), ord("B")
-_FIXED_HEAD = Struct("<BBBBII")
-_SERIAL = Struct("<I")
+_FIXED_HEAD = struct.Struct("<BBBBII")
+_SERIAL = struct.Struct("<I")
 
 
 class Type(IntEnum):
@@ -30,8 +31,7 @@ class Type(IntEnum):
     SIGNAL = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(Struct, frozen=True):
     """A message; "" and 0 stand for a header field that is not there. `fds`: how many descriptors it says to carry."""
 
     type: int
@@ -95,7 +95,7 @@ def size(buffer: bytes | bytearray) -> int:
         raise Malformed(f"cannot read a message: byte order {buffer[0]}")
     if buffer[3] != 1:
         raise Malformed(f"cannot read a message: protocol version {buffer[3]}")
-    body, _, head = Struct("<III" if buffer[0] == _LITTLE else ">III").unpack_from(buffer, 4)
+    body, _, head = struct.Struct("<III" if buffer[0] == _LITTLE else ">III").unpack_from(buffer, 4)
     total: int = _HEAD + head + (-head & 7) + body
     if total > LARGEST or head > 2**26:
         raise Malformed(f"cannot read a message of {total} bytes")
@@ -105,7 +105,7 @@ def size(buffer: bytes | bytearray) -> int:
 def decode(buffer: bytes) -> Message:
     """The message that fills the buffer (as told by size)."""
     order = "<" if buffer[0] == _LITTLE else ">"
-    length, serial, head = Struct(order + "III").unpack_from(buffer, 4)
+    length, serial, head = struct.Struct(order + "III").unpack_from(buffer, 4)
     (fields,) = decode_values(buffer[: _HEAD + head], 12, "a(yv)", order)
     known: dict[str, Any] = {}
     for code, (type, value) in fields:

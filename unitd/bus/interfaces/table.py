@@ -1,9 +1,10 @@
 """The rows that interfaces are made of."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeAlias
+
+from msgspec import Struct
 
 from unitd.bus.calls import Call, Outcome
 from unitd.bus.policy import Action
@@ -22,8 +23,7 @@ class Emits(StrEnum):
     NONE = "false"
 
 
-@dataclass(frozen=True, slots=True)
-class Method:
+class Method(Struct, frozen=True):
     """`run` gets the call, the world and the object that it is about: a Status, a Job, or None."""
 
     name: str
@@ -38,8 +38,7 @@ class Method:
         return "".join(type for _, type in self.takes)
 
 
-@dataclass(frozen=True, slots=True)
-class Property:
+class Property(Struct, frozen=True):
     """`set`: what becomes of a new value; None: it is read-only."""
 
     name: str
@@ -50,15 +49,13 @@ class Property:
     set: Callable[[Any], Outcome] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Signal:
+class Signal(Struct, frozen=True):
     name: str
     gives: Arguments
     doc: str
 
 
-@dataclass(frozen=True, slots=True)
-class Interface:
+class Interface(Struct, frozen=True):
     """`own_name`: the name is complete, the dialect puts nothing before it."""
 
     name: str
