@@ -307,7 +307,7 @@ async def test_idle_waits_for_the_word(here: World) -> None:
     here.spawn("/bin/true", idle=True)
     here.spawn("/bin/true", unit="b.service")
     await here.told(ProcessExited, "b.service")
-    assert here.all(Spawned)
+    await here.told(Spawned)
     assert not here.all(Execed)
     here.host.jobs_done()
     await here.told(ProcessExited)
