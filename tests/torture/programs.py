@@ -96,7 +96,8 @@ def leave(count: str, deafness: str = "") -> None:
 def stubborn() -> None:
     """Deaf, with a child that is."""
     deaf()
-    fork()
+    if not fork():
+        ready()
     rest()
 
 

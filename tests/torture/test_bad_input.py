@@ -85,13 +85,15 @@ BROKEN = {
 }
 
 
-@pytest.mark.parametrize("kind", BROKEN)
-def test_a_broken_file_hurts_nobody_else(kind: str, launch: Launch) -> None:
+def test_broken_files_hurt_nobody_else(launch: Launch) -> None:
     daemon = launch()
-    (daemon.units / f"{kind}.service").write_bytes(BROKEN[kind])
+    for kind, raw in BROKEN.items():
+        (daemon.units / f"{kind}.service").write_bytes(raw)
     daemon.must("daemon-reload")
-    daemon.ctl("start", f"{kind}.service")
-    daemon.ctl("status", f"{kind}.service")
+    for kind in BROKEN:
+        done = daemon.ctl("start", f"{kind}.service")
+        assert done.code == 0 or f"{kind}.service" in done.out
+        daemon.ctl("status", f"{kind}.service")
     must_live(daemon)
     daemon.shut_down()
 

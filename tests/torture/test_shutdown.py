@@ -14,7 +14,7 @@ from tests.torture.daemon import program, watch_for
 
 pytestmark = [pytest.mark.host, pytest.mark.slow]
 
-STUBBORN = f"[Service]\nType=exec\nTimeoutStopSec=60\nExecStart={program('stubborn')}\n"
+STUBBORN = f"[Service]\nType=notify\nTimeoutStopSec=60\nExecStart={program('stubborn')}\n"
 SLEEP = "[Service]\nType=exec\nExecStart=/bin/sleep 1000\n"
 
 
@@ -34,7 +34,7 @@ STARTING = {
 }
 
 
-@pytest.mark.parametrize("moment", [0, 3, 30, 60, 90])
+@pytest.mark.parametrize("moment", [0, 30, 90])
 def test_asked_in_the_middle_of_starting_a_hundred_units(moment: int, launch: Launch) -> None:
     """`moment`: how many processes are there when it is asked for."""
     daemon = launch(STARTING)
@@ -64,7 +64,7 @@ GREEDY = {
 }
 
 
-@pytest.mark.parametrize("ask", ["request", "SIGTERM", "SIGINT"])
+@pytest.mark.parametrize("ask", ["request", "SIGINT"])
 def test_the_cap_holds_whatever_units_want(ask: str, launch: Launch) -> None:
     """Rows A4, A12, A14: seen from outside, from the request until the daemon is gone."""
     daemon = launch(GREEDY, config=CAP)
