@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from unitd.host import log_files
+from unitd.host import log_files, logs
 from unitd.host.log_files import FILE_LIMIT, MEMORY_LIMIT, Line, file_name
 from unitd.host.logs import LINE_LIMIT, Logs
 
@@ -312,6 +312,7 @@ async def test_followers_hear_lines_until_they_end(house: House) -> None:
 
 async def test_memory_stands_in_while_the_disk_is_not_writable(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(log_files, "RETRY_S", 0.0)
+    monkeypatch.setattr(logs, "SOON_S", 0.0)
     (house.folder / "state").write_text("a file where the folder should be")
     house.logs.say("a.service", "first")
     for number in range(MEMORY_LIMIT // 1000):

@@ -27,6 +27,7 @@ _CHUNK = 16 * 1024
 _TURN = 4 * _CHUNK
 _DRAIN = 128 * 1024
 _REST = 3.0
+SOON_S = 0.1
 _OURS = "unitd"
 
 Follower = Callable[[list[Line]], None]
@@ -79,6 +80,7 @@ class Logs:
         self._began = 0.0
         self._flushing: asyncio.Handle | None = None
         self._resuming: asyncio.TimerHandle | None = None
+        self._writing: asyncio.TimerHandle | None = None
 
     def stdout_path(self, unit: str) -> str:
         """The path of the unit's FIFO, which exists and is read from now on; "" where it cannot be made."""
@@ -136,6 +138,7 @@ class Logs:
         """Add the daemon's own words to the unit's log, behind what is printed by now."""
         self._catch_up(unit)
         self._keep(unit, _label(_OURS, os.getpid()), text.rstrip("\n").encode(errors="backslashreplace") + b"\n")
+        self._write_soon()
 
     def tail(self, unit: str, count: int) -> list[Line]:
         """The last `count` lines, or all for 0, oldest first, what is printed by now included."""
@@ -195,7 +198,7 @@ class Logs:
                 os.close(stream.fd)
         self._streams.clear()
         self._waiting.clear()
-        for handle in (self._flushing, self._resuming):
+        for handle in (self._flushing, self._resuming, self._writing):
             if handle is not None:
                 handle.cancel()
         self._files.close()
@@ -280,11 +283,13 @@ class Logs:
         stream.partial = rest
         if newline:
             self._keep(stream.unit, stream.label, whole + b"\n")
+            self._schedule()
 
     def _end_line(self, stream: _Stream) -> None:
         if stream.partial:
             lines, stream.partial = stream.partial.removesuffix(b"\n") + b"\n", b""
             self._keep(stream.unit, stream.label, lines)
+            self._schedule()
 
     def _keep(self, unit: str, label: bytes, lines: bytes) -> None:
         """Hand over whole lines of one moment and one process, as clean UTF-8 without NUL."""
@@ -295,13 +300,21 @@ class Logs:
         head = stamp(now) + label
         body = text.encode()[:-1].replace(b"\n", b"\n" + head)
         self._files.append(unit, head + body + b"\n")
-        self._schedule()
         followers = self._followers.get(unit)
         if followers:
             program, _, pid = label[1:-3].decode().rpartition("[")
             told = [Line(now, program, int(pid), line) for line in text[:-1].split("\n")]
             for tell in tuple(followers):
                 tell(told)
+
+    def _write_soon(self) -> None:
+        """The daemon's own words need not be on disk at once: a shutdown has better things to do first."""
+        if self._writing is None:
+            self._writing = self._loop.call_later(SOON_S, self._write_out)
+
+    def _write_out(self) -> None:
+        self._writing = None
+        self._files.flush()
 
     def _schedule(self) -> None:
         """Have the turn ended by one write for each unit that printed."""
