@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from unitd.host.conditions import TESTS, hold, states
+from unitd.engine.work import hold
+from unitd.host.conditions import TESTS, states
 from unitd.model.effects import Condition
 
 from .comparison import Case, Comparison, Document

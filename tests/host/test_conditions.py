@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from unitd.engine.work import hold
 from unitd.host import facts, virtualization
-from unitd.host.conditions import TESTS, check, evaluate, hold, states
+from unitd.host.conditions import TESTS, check, evaluate, states
 from unitd.model.effects import CheckConditions, Condition
 from unitd.model.events import ConditionsChecked
 

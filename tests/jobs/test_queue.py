@@ -125,7 +125,6 @@ def test_a_nop_stands_beside_the_job() -> None:
         ("b.service", JobType.NOP),
         ("b.service", JobType.START),
     ]
-    assert units.queue.nop_of("b.service") == nop
     assert units.run() == "start c.service"
     assert units.queue.next_runnable(units) == nop
     assert told(units.queue.finish(nop.id, JobResult.DONE, units)) == [("b.service", "done", "")]

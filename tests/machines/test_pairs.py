@@ -6,6 +6,7 @@ from msgspec.structs import replace
 from tests.fakes.house import BASES
 from tests.fakes.source import Source
 from unitd.machines import conf, service
+from unitd.machines.conf import Context
 from unitd.machines.phases import (
     AutoRestart,
     Commands,
@@ -22,7 +23,6 @@ from unitd.machines.phases import (
     Starting,
 )
 from unitd.machines.step import Limit, NameOwner, Order, Refuse, Reload, Reset, Start, Stop
-from unitd.machines.turn import Context
 from unitd.model.effects import Log
 from unitd.model.events import (
     CgroupEmpty,

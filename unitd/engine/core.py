@@ -15,11 +15,12 @@ from unitd.engine.deadlines import Deadlines
 from unitd.engine.record import Record
 from unitd.engine.units import Units, slice_path
 from unitd.machines import service, simple, sockets, stopping
+from unitd.machines.conf import Context
 from unitd.machines.phases import AutoRestart, Dead, Rung, Service
 from unitd.machines.simple import Simple
 from unitd.machines.sockets import ServiceDown, ServiceUp, Socket
 from unitd.machines.step import Ask, Order, Step
-from unitd.machines.turn import Context, Turn
+from unitd.machines.turn import Turn
 from unitd.model import settings
 from unitd.model.config import Config
 from unitd.model.dependencies import Dep
@@ -64,7 +65,7 @@ class Core:
     units: Units
     config: Config
     bases: Mapping[str, str]
-    new_id: Callable[[], str]
+    next_invocation: Callable[[], str]
     may_exit: bool = True
     now: int = 0
     began: int = 0

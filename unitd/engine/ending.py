@@ -19,9 +19,8 @@ from unitd.model.events import Leaving, ShutdownAsked, Survivors
 from unitd.model.refusals import Kind, Refusal
 from unitd.model.states import INFINITY, SECOND, Active, JobResult, JobType
 from unitd.shutdown import budget, waves
+from unitd.syntax.signals import SIGKILL, SIGTERM
 
-SIGTERM = 15
-SIGKILL = 9
 GRACE = 5 * SECOND
 """How long what was spared may take to obey SIGTERM at most (us)."""
 FAREWELL = 5 * SECOND

@@ -21,9 +21,15 @@ from unitd.model.effects import Effect, Level, UnitGone
 from unitd.model.events import (
     BusNameChanged,
     Caller,
+    CancelAsked,
     ConditionsChecked,
     Event,
     JobAsked,
+    KillAsked,
+    LoadAsked,
+    ReloadAsked,
+    ResetFailedAsked,
+    ShutdownAsked,
     Survivors,
     Tick,
     UnitFilesChanged,
@@ -40,16 +46,16 @@ class Engine:
         source: UnitSource,
         config: Config,
         bases: Mapping[str, str],
-        new_id: Callable[[], str],
+        next_invocation: Callable[[], str],
         now: int,
         *,
         may_exit: bool = True,
     ) -> None:
-        """`bases`: where RuntimeDirectory= and kin live; `new_id`: 32 hex digits, never the same.
+        """`bases`: where RuntimeDirectory= and kin live; `next_invocation`: 32 hex digits, never the same.
 
         `may_exit`: False for PID 1 of a machine, which can power off or reboot, but not just go.
         """
-        self.core = Core(Units(source), config, bases, new_id, may_exit, now=now, began=now)
+        self.core = Core(Units(source), config, bases, next_invocation, may_exit, now=now, began=now)
         self.view = View(self.core)
         self._is_late = False
 
@@ -95,8 +101,16 @@ class Engine:
                 reloading.files_changed(core)
             case Survivors():
                 ending.survivors(core, event)
-            case _ if hasattr(event, "token"):
-                requests.handle(core, event)  # type: ignore[arg-type]
+            case (
+                JobAsked()
+                | CancelAsked()
+                | KillAsked()
+                | ResetFailedAsked()
+                | LoadAsked()
+                | ReloadAsked()
+                | ShutdownAsked()
+            ):
+                requests.handle(core, event)
             case _:
                 record = core.units.known(event.unit)
                 if record is not None:

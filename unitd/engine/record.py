@@ -7,11 +7,10 @@ from typing import TypeAlias
 from msgspec import Struct
 
 from unitd.machines import simple, sockets
-from unitd.machines.conf import ServiceConf, read
+from unitd.machines.conf import Context, ServiceConf, read
 from unitd.machines.phases import Service, active_state, sub_state
 from unitd.machines.simple import Simple
 from unitd.machines.sockets import Socket
-from unitd.machines.turn import Context
 from unitd.model.events import OURSELVES, Caller
 from unitd.model.states import Active
 from unitd.model.unit import Unit

@@ -157,10 +157,6 @@ class View:
     def is_ending(self) -> bool:
         return self._core.ending is not None
 
-    def waiting_to_stop(self) -> int:
-        """How many units are not down yet."""
-        return sum(1 for job in self._core.units.queue if job.type == "stop")
-
 
 def _next(record: Record) -> str:
     """What follows when the deadline of this phase passes."""

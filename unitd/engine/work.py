@@ -3,6 +3,8 @@
 The order of checks before a start is systemd's: load state, type, start limit, what it is bound to, conditions.
 """
 
+from collections.abc import Sequence
+
 from unitd.engine import queueing
 from unitd.engine.core import Core
 from unitd.engine.record import Fixed, Record
@@ -16,6 +18,7 @@ from unitd.model import settings
 from unitd.model.dependencies import Atom
 from unitd.model.effects import (
     CheckConditions,
+    Condition,
     JobChanged,
     Level,
     UnitChanged,
@@ -147,28 +150,28 @@ def conditions_checked(core: Core, event: ConditionsChecked) -> None:
     job = core.units.queue.job_of(record.name)
     if job is None or job.id != event.serial:
         return
-    if not _hold(settings.value(record.unit, "Conditions"), event.conditions):
+    if not hold(settings.value(record.unit, "Conditions"), event.conditions):
         core.log(Level.INFO, f"{record.name} is not started: a condition does not hold", record.name)
         queueing.finish(core, job, JobResult.DONE)
         return
     record.times.assert_ = core.now
-    if not _hold(settings.value(record.unit, "Asserts"), event.asserts):
+    if not hold(settings.value(record.unit, "Asserts"), event.asserts):
         core.log(Level.ERR, f"cannot start {record.name}: an assertion does not hold", record.name)
         queueing.finish(core, job, JobResult.ASSERT)
         return
     go(core, record)
 
 
-def _hold(conditions: tuple[object, ...], states: tuple[int, ...]) -> bool:
-    """All plain ones are met, and of those with a | at least one (systemd.unit(5), Conditions)."""
-    triggers = [state for condition, state in zip(conditions, states, strict=True) if getattr(condition, "trigger", 0)]
-    plain = [state for condition, state in zip(conditions, states, strict=True) if not getattr(condition, "trigger", 0)]
+def hold(conditions: Sequence[Condition], states: Sequence[int]) -> bool:
+    """All plain ones are met (above 0), and of those with a | at least one (systemd.unit(5), Conditions)."""
+    triggers = [state for condition, state in zip(conditions, states, strict=True) if condition.trigger]
+    plain = [state for condition, state in zip(conditions, states, strict=True) if not condition.trigger]
     return all(state > 0 for state in plain) and (not triggers or any(state > 0 for state in triggers))
 
 
 def go(core: Core, record: Record) -> None:
     """Nothing speaks against the start."""
-    record.invocation = core.new_id()
+    record.invocation = core.next_invocation()
     core.step(record, Start())
 
 

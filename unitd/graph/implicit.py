@@ -15,18 +15,11 @@ from unitd.model.dependencies import Dep
 from unitd.model.settings import CGROUP_TYPES
 from unitd.model.unit import Origin
 from unitd.syntax import unit_name
-from unitd.syntax.specifiers import HostFacts
+from unitd.syntax.specifiers import DIRECTORY_KINDS, HostFacts
 
 ROOT_SLICE: Final = "-.slice"
 ROOT_MOUNT: Final = "-.mount"
 _SHUTDOWN: Final = "shutdown.target"
-_DIRECTORIES: Final[Mapping[str, Callable[[HostFacts], str]]] = {
-    "RuntimeDirectory": lambda facts: facts.runtime_dir,
-    "StateDirectory": lambda facts: facts.state_dir,
-    "CacheDirectory": lambda facts: facts.cache_dir,
-    "LogsDirectory": lambda facts: facts.logs_dir,
-    "ConfigurationDirectory": lambda facts: facts.config_dir,
-}
 _WRITTEN: Final = ("StateDirectory", "CacheDirectory", "LogsDirectory")
 _PERSISTENT_TIMERS: Final = "/var/lib/systemd/timers"
 _TO_LOG: Final = ("journal", "kmsg", "journal+console", "kmsg+console")
@@ -110,9 +103,9 @@ def _add_execution(draft: Draft, facts: HostFacts) -> None:
     for setting in ("RootDirectory", "RootImage"):
         if draft.settings.get(setting):
             draft.mount(draft.settings[setting], Origin.FILE)
-    for setting, above in _DIRECTORIES.items():
-        for path in draft.settings.get(setting, ()):
-            draft.mount(f"{above(facts)}/{path}", Origin.FILE)
+    for kind in DIRECTORY_KINDS:
+        for path in draft.settings.get(f"{kind}Directory", ()):
+            draft.mount(f"{facts.bases[kind]}/{path}", Origin.FILE)
     if draft.user:
         return
     if any(draft.settings.get(setting) for setting in _WRITTEN):

@@ -45,13 +45,6 @@ def states(conditions: Sequence[Condition]) -> tuple[int, ...]:
     return (*found, *(NOT_TRIED for _ in conditions[len(found) :]))
 
 
-def hold(conditions: Sequence[Condition], found: Sequence[int]) -> bool:
-    """The verdict on such states: every plain condition is met, and of those with `|` one, if there are any."""
-    plain = [state for condition, state in zip(conditions, found, strict=True) if not condition.trigger]
-    triggers = [state for condition, state in zip(conditions, found, strict=True) if condition.trigger]
-    return all(state == MET for state in plain) and (not triggers or MET in triggers)
-
-
 def check(asked: CheckConditions) -> ConditionsChecked:
     """The answer to the engine's question."""
     return ConditionsChecked(asked.unit, asked.serial, states(asked.conditions), states(asked.asserts))

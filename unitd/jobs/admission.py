@@ -6,6 +6,7 @@ Rests on systemd.unit(5) (RefuseManualStart=, AllowIsolate=, IgnoreOnIsolate=) a
 from unitd.graph.builtin import PERPETUAL
 from unitd.jobs.algebra import collapse
 from unitd.jobs.port import Graph
+from unitd.model import settings
 from unitd.model.dependencies import Atom
 from unitd.model.refusals import Kind, Refusal
 from unitd.model.states import Active, JobMode, JobType, Load
@@ -13,7 +14,6 @@ from unitd.model.unit import Unit
 
 _UNSTARTABLE = frozenset({"device"})
 _RELOADABLE = frozenset({"mount"})
-_SPARED_BY_ISOLATE = frozenset({"slice", "scope", "device", "swap", "mount", "automount"})
 
 _LOAD_REFUSALS = {
     Load.NOT_FOUND: (Kind.NO_SUCH_UNIT, "not found"),
@@ -67,7 +67,7 @@ def can_isolate(unit: Unit) -> bool:
 
 def is_spared(unit: Unit) -> bool:
     """True when isolate and flush leave the unit and its job alone (IgnoreOnIsolate=)."""
-    return bool(unit.settings.get("IgnoreOnIsolate", unit.type in _SPARED_BY_ISOLATE))
+    return bool(settings.value(unit, "IgnoreOnIsolate"))
 
 
 def is_applicable(graph: Graph, unit: Unit, type: JobType) -> bool:

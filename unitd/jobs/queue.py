@@ -65,9 +65,6 @@ class Queue:
         """The unit's job; a nop is not one."""
         return self._units.get(unit)
 
-    def nop_of(self, unit: str) -> Job | None:
-        return self._nops.get(unit)
-
     def install(self, transaction: Transaction, by: object | None, now: int) -> Installed:
         """Takes a transaction over; it must have been built on the queue as it is. `by` goes to the anchor's job."""
         doomed = list(self) if transaction.cleared else []

@@ -1,4 +1,4 @@
-"""What the machines read of a service's settings, typed once per load of the unit."""
+"""What a service's machine knows beside its state: its settings, typed once per load of the unit, and its place."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -11,9 +11,10 @@ from unitd.model.events import Exit, How
 from unitd.model.states import INFINITY
 from unitd.model.unit import Unit
 from unitd.syntax.command import Command
+from unitd.syntax.signals import SIGHUP, SIGINT, SIGPIPE, SIGTERM
 
-CLEAN_DAEMON_SIGNALS = frozenset((1, 2, 13, 15))
-"""A daemon that ends by SIGHUP, SIGINT, SIGPIPE or SIGTERM ended cleanly (systemd.service(5), SuccessExitStatus=)."""
+CLEAN_DAEMON_SIGNALS = frozenset((SIGHUP, SIGINT, SIGPIPE, SIGTERM))
+"""A daemon that ends by one of these ended cleanly (systemd.service(5), SuccessExitStatus=)."""
 
 
 class ExitSet(Struct, frozen=True):
@@ -86,6 +87,20 @@ class ServiceConf(Struct, frozen=True):
         return exit.status in self.success.signals
 
 
+class Context(Struct, frozen=True):
+    """What a service needs to know beside its own state.
+
+    `cgroup` is relative to the daemon's sub-tree; `sockets` are the socket units whose descriptors it gets.
+    """
+
+    conf: ServiceConf
+    cgroup: str
+    invocation: str
+    bases: Mapping[str, str]
+    """Where RuntimeDirectory= and its kin live: "Runtime" -> /run ... (systemd.exec(5))."""
+    sockets: Callable[[], tuple[str, ...]] = tuple
+
+
 def _exit_set(value: Any) -> ExitSet:
     statuses, signals = value if value else ((), ())
     return ExitSet(frozenset(statuses), frozenset(signals))
@@ -103,7 +118,6 @@ def reader(unit: Unit) -> Callable[[str], Any]:
 
 def read(unit: Unit) -> ServiceConf:
     """The settings of a service unit, typed; the unit is loaded and valid."""
-
     get = reader(unit)
     signal = get("KillSignal")
     preserve = get("RuntimeDirectoryPreserve")

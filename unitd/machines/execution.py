@@ -4,11 +4,11 @@ Names of users stay names, variables stay unsubstituted and files unread: that i
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from msgspec.structs import replace
 
-from unitd.machines.conf import reader
+from unitd.machines.conf import Context, reader
 from unitd.machines.phases import Service, Stage
 from unitd.model import settings
 from unitd.model.events import How
@@ -24,41 +24,32 @@ from unitd.model.exec_plan import (
     Stdio,
 )
 from unitd.model.unit import Unit
+from unitd.syntax.limits import LIMITS
 from unitd.syntax.signals import signal_name
+from unitd.syntax.specifiers import DIRECTORY_KINDS
 
-if TYPE_CHECKING:
-    from unitd.machines.turn import Context
-
-LIMITS = tuple(
-    (kind.lower(), f"Limit{kind}")
-    for kind in (
-        *("CPU", "FSIZE", "DATA", "STACK", "CORE", "RSS", "NOFILE", "AS"),
-        *("NPROC", "MEMLOCK", "LOCKS", "SIGPENDING", "MSGQUEUE", "NICE", "RTPRIO", "RTTIME"),
-    )
-)
-DIRECTORIES = ("Runtime", "State", "Cache", "Logs", "Configuration")
 AFTER_THE_END = (Stage.STOP, Stage.STOP_POST)
 
 
-def plan(context: "Context", service: Service, stage: Stage, index: int, role: Role, serial: int) -> ExecPlan:
+def plan(context: Context, service: Service, stage: Stage, index: int, role: Role, serial: int) -> ExecPlan:
     """The plan of command `index` of `stage`."""
     conf = context.conf
     command = conf.commands[stage][index]
-    base = base_plan(conf.unit, context.cgroup, context.invocation, context.bases)
+    shared = shared_plan(conf.unit, context.cgroup, context.invocation, context.bases)
     privileged = command.full_privileges or (conf.permissions_start_only and stage is not Stage.START)
     main = stage is Stage.START
     notify = conf.notify_access != "none" if main else conf.notify_access in ("all", "exec")
     return replace(
-        base,
+        shared,
         serial=serial,
         role=role,
         path=command.path,
         argv=command.argv,
         expand=not command.no_expand,
-        environment=(*base.environment, *directory_variables(conf.unit, context.bases), *_facts(service, stage)),
-        identity=Identity() if privileged or command.no_setuid else base.identity,
-        capabilities=Capabilities() if privileged else base.capabilities,
-        stdio=base.stdio if main else replace(base.stdio, input=_control_input(base.stdio.input)),
+        environment=(*shared.environment, *directory_variables(conf.unit, context.bases), *_facts(service, stage)),
+        identity=Identity() if privileged or command.no_setuid else shared.identity,
+        capabilities=Capabilities() if privileged else shared.capabilities,
+        stdio=shared.stdio if main else replace(shared.stdio, input=_control_input(shared.stdio.input)),
         sockets=context.sockets() if main else (),
         notify=notify,
         watchdog=service.watchdog if main else 0,
@@ -66,9 +57,8 @@ def plan(context: "Context", service: Service, stage: Stage, index: int, role: R
     )
 
 
-def base_plan(unit: Unit, cgroup: str, invocation: str, bases: Mapping[str, str]) -> ExecPlan:
+def shared_plan(unit: Unit, cgroup: str, invocation: str, bases: Mapping[str, str]) -> ExecPlan:
     """What all processes of a unit have in common; depends on nothing but the unit's files and this start."""
-
     get = reader(unit)
     return ExecPlan(
         unit=unit.name,
@@ -85,7 +75,7 @@ def base_plan(unit: Unit, cgroup: str, invocation: str, bases: Mapping[str, str]
         unset_environment=get("UnsetEnvironment"),
         identity=_identity(get),
         umask=get("UMask"),
-        rlimits=tuple(Rlimit(kind, *limit) for kind, name in LIMITS if (limit := get(name))),
+        rlimits=tuple(Rlimit(kind.lower(), *limit) for kind in LIMITS if (limit := get(f"Limit{kind}"))),
         scheduling=Scheduling(
             nice=get("Nice"),
             oom_score_adjust=get("OOMScoreAdjust"),
@@ -157,7 +147,7 @@ def directories(unit: Unit, bases: Mapping[str, str]) -> tuple[Directory, ...]:
     """RuntimeDirectory= and kin, absolute, in the order in which systemd makes them."""
     return tuple(
         Directory(f"{bases[kind]}/{name}", settings.value(unit, f"{kind}DirectoryMode"))
-        for kind in DIRECTORIES
+        for kind in DIRECTORY_KINDS
         for name in unit.settings.get(f"{kind}Directory", ())
     )
 
@@ -165,7 +155,7 @@ def directories(unit: Unit, bases: Mapping[str, str]) -> tuple[Directory, ...]:
 def directory_variables(unit: Unit, bases: Mapping[str, str]) -> tuple[str, ...]:
     """RUNTIME_DIRECTORY= and kin."""
     found = []
-    for kind in DIRECTORIES:
+    for kind in DIRECTORY_KINDS:
         if names := unit.settings.get(f"{kind}Directory"):
             found.append(f"{kind.upper()}_DIRECTORY=" + ":".join(f"{bases[kind]}/{name}" for name in names))
     return tuple(found)

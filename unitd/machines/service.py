@@ -1,10 +1,11 @@
 """The service machine: event in, new state and effects out.
 
 Every phase answers every event: what is not named here does nothing, on purpose, and is listed in SILENT of the
-tests. The rules are those of systemd.service(5) and what systemd 252 does; phases.py has the picture.
+tests. The rules are those of systemd.service(5) and what systemd 252 does; phases.py has the states.
 """
 
 from unitd.machines import starting, stopping
+from unitd.machines.conf import Context
 from unitd.machines.phases import (
     AutoRestart,
     Commands,
@@ -21,7 +22,7 @@ from unitd.machines.phases import (
     Starting,
 )
 from unitd.machines.step import Ask, Limit, NameOwner, Order, Refuse, Reload, Reset, Start, Step, Stop
-from unitd.machines.turn import Context, Turn, running_command
+from unitd.machines.turn import Turn, running_command
 from unitd.model.effects import Kill, Level, Scope, UnwatchPidFile, WatchPidFile
 from unitd.model.events import (
     CgroupEmpty,
@@ -40,7 +41,7 @@ from unitd.model.events import (
 )
 from unitd.model.exec_plan import Role
 from unitd.model.states import INFINITY, SECOND, Result
-from unitd.syntax.signals import signal_name
+from unitd.syntax.signals import SIGKILL, signal_name
 
 SKIP_FROM, SKIP_TO = 1, 254
 """An ExecCondition= that exits with these skips the start; 255 and signals fail it (systemd.service(5))."""
@@ -73,7 +74,7 @@ def step(service: Service, event: UnitEvent | Order | Tick, context: Context, no
             if turn.spawned(serial, pid, birth):
                 stopping.resend(turn)
             elif turn.conf.kill.mode != "none":
-                turn.add(Kill(turn.name, stopping.SIGKILL, Scope.NAMED, (pid,)))
+                turn.add(Kill(turn.name, SIGKILL, Scope.NAMED, (pid,)))
         case Execed(serial=serial):
             starting.execed(turn, serial)
         case SpawnFailed():
@@ -149,7 +150,7 @@ def _reload_failed(turn: Turn) -> None:
     """The reload command hangs: it alone is ended, the service goes on."""
     control = turn.service.control
     if control is not None and control.pid:
-        turn.add(Kill(turn.name, stopping.SIGKILL, Scope.NAMED, (control.pid,)))
+        turn.add(Kill(turn.name, SIGKILL, Scope.NAMED, (control.pid,)))
     turn.set(reload_result=Result.TIMEOUT)
     starting.enter_running(turn, Result.SUCCESS)
 

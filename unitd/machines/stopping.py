@@ -10,10 +10,7 @@ from unitd.machines.phases import AutoRestart, Commands, Dead, Killing, Rung, St
 from unitd.machines.turn import Turn
 from unitd.model.effects import Kill, Level, Release, Scope, UnwatchPidFile
 from unitd.model.states import INFINITY, SECOND, Result
-
-SIGKILL = 9
-SIGHUP = 1
-SIGCONT = 18
+from unitd.syntax.signals import SIGCONT, SIGHUP, SIGKILL
 
 MOST_A_STEP = SECOND // 2
 """Microseconds kept for each later step of a stop that a shutdown limits; a SIGKILL needs far less."""

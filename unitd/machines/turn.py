@@ -4,14 +4,12 @@ Everything that starts a process or sends a signal for a service goes through he
 starting, stopping and service.
 """
 
-from collections.abc import Callable, Mapping
 from typing import Any
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from unitd.machines import execution
-from unitd.machines.conf import ServiceConf
+from unitd.machines.conf import Context
 from unitd.machines.phases import SETTING_OF, Commands, Process, Run, Service, SpawnFault, Stage
 from unitd.machines.step import Ask
 from unitd.model.effects import Effect, Level, Log, Spawn
@@ -21,20 +19,6 @@ from unitd.model.states import Result
 from unitd.syntax.command import Command
 from unitd.syntax.errors import Bad
 from unitd.syntax.exit_status import parse_exit_status
-
-
-class Context(Struct, frozen=True):
-    """What a service needs to know beside its own state.
-
-    `cgroup` is relative to the daemon's sub-tree; `sockets` are the socket units whose descriptors it gets.
-    """
-
-    conf: ServiceConf
-    cgroup: str
-    invocation: str
-    bases: Mapping[str, str]
-    """Where RuntimeDirectory= and its kin live: "Runtime" -> /run ... (systemd.exec(5))."""
-    sockets: Callable[[], tuple[str, ...]] = tuple
 
 
 class Turn:

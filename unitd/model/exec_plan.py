@@ -1,4 +1,4 @@
-"""All that a process is started with, as one value: made by machines/execution, carried out by executor.py.
+"""All that a process is started with, as one value: made by machines/execution, carried out by executor.
 
 Users and groups are names here; they are resolved in the child, because name services may block (systemd.exec(5)).
 """

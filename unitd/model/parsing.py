@@ -251,7 +251,7 @@ def rlimit(kind: str) -> Parse:
 
 
 def memory(text: str, context: Context) -> int:
-    """Bytes, INFINITY for none. A percentage of the machine's memory is kept as text (its size is not known here)."""
+    """Bytes, INFINITY for none."""
     if text == "infinity":
         return INFINITY
     if text.endswith("%"):

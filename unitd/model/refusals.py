@@ -1,6 +1,6 @@
 """What a caller is told when a request is not carried out: a stable name, the unit, the cause and a hint.
 
-The names are those of systemd's bus errors after the last dot (org.freedesktop.systemd1(5)); wire/errors puts
+The names are those of systemd's bus errors after the last dot (org.freedesktop.systemd1(5)); wire/dialects puts
 a dialect's prefix before them.
 """
 
@@ -11,11 +11,9 @@ class Kind(StrEnum):
     NO_SUCH_UNIT = "NoSuchUnit"
     NO_UNIT_FOR_PID = "NoUnitForPID"
     NO_UNIT_FOR_INVOCATION_ID = "NoUnitForInvocationID"
-    UNIT_EXISTS = "UnitExists"
     LOAD_FAILED = "LoadFailed"
     BAD_UNIT_SETTING = "BadUnitSetting"
     UNIT_MASKED = "UnitMasked"
-    JOB_FAILED = "JobFailed"
     NO_SUCH_JOB = "NoSuchJob"
     NOT_SUBSCRIBED = "NotSubscribed"
     ALREADY_SUBSCRIBED = "AlreadySubscribed"

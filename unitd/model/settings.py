@@ -13,24 +13,13 @@ from msgspec.structs import replace
 from unitd.model.rows import execution, others, resources, service, socket, unit, unitd
 from unitd.model.setting import Setting, Support
 from unitd.model.unit import Unit
+from unitd.syntax.unit_name import UNIT_TYPES
 
 __all__ = ["EXEC_TYPES", "IGNORED", "SECTIONS", "SETTINGS", "TABLE", "TYPES", "Setting", "Support", "default", "value"]
 
 K = TypeVar("K")
 
-TYPES: Final = (
-    "service",
-    "socket",
-    "target",
-    "device",
-    "mount",
-    "automount",
-    "swap",
-    "timer",
-    "path",
-    "slice",
-    "scope",
-)
+TYPES: Final = tuple(sorted(UNIT_TYPES))
 EXEC_TYPES: Final = ("service", "socket", "mount", "swap")
 """Types that start processes (systemd.exec(5))."""
 CGROUP_TYPES: Final = (*EXEC_TYPES, "slice", "scope")

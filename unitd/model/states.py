@@ -98,4 +98,3 @@ class JobResult(StrEnum):
     ASSERT = "assert"
     UNSUPPORTED = "unsupported"
     COLLECTED = "collected"
-    ONCE = "once"

@@ -5,6 +5,13 @@ from typing import Final
 from .errors import Bad
 from .integers import parse_integer
 
+SIGHUP: Final = 1
+SIGINT: Final = 2
+SIGABRT: Final = 6
+SIGKILL: Final = 9
+SIGPIPE: Final = 13
+SIGTERM: Final = 15
+SIGCONT: Final = 18
 RTMIN: Final = 34
 RTMAX: Final = 64
 

@@ -7,6 +7,7 @@ an entry is an error; a percent sign before anything else stays.
 import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from typing import Final
 
 from msgspec import Struct
 
@@ -14,6 +15,9 @@ from . import unit_name
 from .errors import Bad
 
 Table = Mapping[str, str | Callable[[], str]]
+
+DIRECTORY_KINDS: Final = ("Runtime", "State", "Cache", "Logs", "Configuration")
+"""What there is a {kind}Directory= of, in the order in which they are made (systemd.exec(5))."""
 
 _SPECIFIER = re.compile(r"%(.)", re.DOTALL)
 
@@ -46,6 +50,12 @@ class HostFacts(Struct, frozen=True):
     config_dir: str = "/etc"
     tmp_dir: str = "/tmp"
     var_tmp_dir: str = "/var/tmp"
+
+    @property
+    def bases(self) -> dict[str, str]:
+        """Where {kind}Directory= lies, by kind."""
+        places = (self.runtime_dir, self.state_dir, self.cache_dir, self.logs_dir, self.config_dir)
+        return dict(zip(DIRECTORY_KINDS, places, strict=True))
 
 
 def expand(text: str, table: Table, limit: int | None = None) -> str:

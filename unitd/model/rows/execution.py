@@ -7,6 +7,7 @@ from unitd.model.rows.kinds import LOSS, METADATA, Rows, lie
 from unitd.model.setting import Parse, Setting, extend
 from unitd.model.states import INFINITY
 from unitd.syntax.limits import LIMITS
+from unitd.syntax.specifiers import DIRECTORY_KINDS
 
 _INPUT: Final = exec_parsing.stream(
     "null", "tty", "tty-force", "tty-fail", "socket", "data", named=("fd",), files=("file",)
@@ -25,7 +26,6 @@ _OUTPUT: Final = exec_parsing.stream(
     synonyms={"syslog": "journal", "syslog+console": "journal+console"},
 )
 _LEVELS: Final = exec_parsing.log_level
-_DIRECTORIES: Final = ("Runtime", "State", "Cache", "Logs", "Configuration")
 _MODE: Final = 0o755
 
 
@@ -204,7 +204,7 @@ def _streams(made: Rows) -> tuple[Setting, ...]:
 
 def _directories(made: Rows) -> tuple[Setting, ...]:
     found: list[Setting] = []
-    for kind in _DIRECTORIES:
+    for kind in DIRECTORY_KINDS:
         parse: Parse = exec_parsing.service_directories(kind)
         name = f"{kind}Directory"
         found += (

@@ -13,7 +13,7 @@ def property_name(name: str) -> str:
 
 
 class Rows:
-    """Makes the rows of one section; `shown`: whether its settings are D-Bus properties."""
+    """Makes the rows of one section."""
 
     def __init__(self, section: str) -> None:
         self.section = section

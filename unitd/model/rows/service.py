@@ -6,13 +6,11 @@ from unitd.model import exec_parsing, parsing
 from unitd.model.rows.kinds import LOSS, METADATA, Rows
 from unitd.model.setting import UNSET, Context, Setting, Unset
 from unitd.model.states import INFINITY, SECOND
+from unitd.syntax.signals import SIGABRT, SIGKILL, SIGTERM
 from unitd.syntax.values import parse_span_zero_is_infinity
 
 _S = Rows("Service")
 
-_SIGTERM: Final = 15
-_SIGKILL: Final = 9
-_SIGABRT: Final = 6
 _COMMANDS: Final = "a(sasbttttuii)"
 _FAILURE_MODE: Final = parsing.one_of("terminate", "abort", "kill")
 
@@ -118,10 +116,10 @@ def kill_rows(section: str) -> tuple[Setting, ...]:
             parsing.one_of("control-group", "process", "mixed", "none"),
             "Whom the signals of a stop reach.",
         ),
-        made.row("KillSignal", parsing.signal, _SIGTERM, "i", "The first signal of a stop."),
+        made.row("KillSignal", parsing.signal, SIGTERM, "i", "The first signal of a stop."),
         made.row("RestartKillSignal", parsing.signal, 0, "i", "The first signal of a restart; 0: as KillSignal=."),
-        made.row("FinalKillSignal", parsing.signal, _SIGKILL, "i", "The last signal of a stop."),
-        made.row("WatchdogSignal", parsing.signal, _SIGABRT, "i", "The signal when the watchdog has waited too long."),
+        made.row("FinalKillSignal", parsing.signal, SIGKILL, "i", "The last signal of a stop."),
+        made.row("WatchdogSignal", parsing.signal, SIGABRT, "i", "The signal when the watchdog has waited too long."),
         made.flag("SendSIGHUP", False, "SIGHUP follows the first signal."),
         made.flag("SendSIGKILL", True, "What is left when the time is up is killed."),
     )
