@@ -3,11 +3,10 @@
 import asyncio
 import errno
 import os
-import shutil
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from unitd.host import processes
+from unitd.host import processes, trees
 from unitd.host.cgroups import open_cgroups
 from unitd.host.children import Child, Children
 from unitd.host.inotify import Inotify
@@ -204,12 +203,7 @@ class Host:
         if effect.spared and (left := self.groups.members(unit)):
             self._warn(f"{unit} leaves behind {', '.join(processes.described(pid, '') for pid in left)}")
         for directory in effect.directories:
-            try:
-                shutil.rmtree(directory)
-            except FileNotFoundError:
-                continue
-            except (OSError, RecursionError) as error:
-                self._warn(f"cannot remove {directory} of {unit}: {error}")
+            trees.remove(directory, lambda text: self._warn(f"{unit}: {text}"))
 
     def _guess_main(self, unit: str) -> None:
         """The one process of the unit that was orphaned, and so came to us, if it is one (systemd.service(5))."""

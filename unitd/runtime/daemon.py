@@ -4,14 +4,13 @@ import asyncio
 import contextlib
 import os
 import resource
-import shutil
 import signal
 
 from unitd import __version__
 from unitd.bus.bus import Bus
 from unitd.bus.ports import About, World
 from unitd.engine.engine import Engine
-from unitd.host import accounts, clock, conditions, config_file, facts, power, virtualization
+from unitd.host import accounts, clock, conditions, config_file, facts, power, trees, virtualization
 from unitd.host.facts import Place
 from unitd.host.gauges import Gauges
 from unitd.host.inotify import Inotify
@@ -248,6 +247,6 @@ def _clean(options: Options) -> None:
         with contextlib.suppress(OSError):
             os.unlink(f"{runtime}/{name}")
     for name in ("log", "units"):
-        shutil.rmtree(f"{runtime}/{name}", ignore_errors=True)
+        trees.remove(f"{runtime}/{name}")
     with contextlib.suppress(OSError):
         os.rmdir(runtime)
