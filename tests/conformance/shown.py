@@ -8,10 +8,10 @@ from unitd.graph.index import Index
 from unitd.host.unit_dirs import UnitDirs
 from unitd.model import settings
 from unitd.model.dependencies import Dep
-from unitd.model.exec_parsing import CAPABILITIES
 from unitd.model.states import SECOND, Load
 from unitd.model.unit import Origin, Unit
 from unitd.syntax import unit_name
+from unitd.syntax.capabilities import CAPABILITIES
 from unitd.syntax.values import format_span, signal_name
 
 from .comparison import Case

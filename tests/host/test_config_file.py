@@ -30,6 +30,18 @@ def test_what_means_nothing_is_named_with_its_line(tmp_path: Path) -> None:
     assert [(problem.line, problem.setting) for problem in problems] == [(2, "Wibble="), (3, "OnRestart="), (4, "")]
 
 
+def test_what_is_not_carried_out_is_said_when_it_is_asked_for(tmp_path: Path) -> None:
+    file = tmp_path / "unitd.conf"
+    file.write_text("[Manager]\nOnRestart=adopt\nSystemdCompat=no\n")
+    assert read(str(file)) == (Config(), ())
+    file.write_text("[Manager]\nOnRestart=stop\nSystemdCompat=yes\n")
+    _, problems = read(str(file))
+    assert [str(problem) for problem in problems] == [
+        f"cannot use all of unitd: {file}:2: OnRestart=: it is not carried out yet",
+        f"cannot use all of unitd: {file}:3: SystemdCompat=: it is not carried out yet",
+    ]
+
+
 def test_a_file_that_is_no_ini_changes_nothing(tmp_path: Path) -> None:
     file = tmp_path / "unitd.conf"
     for raw in (b"LogLevel=debug\n", b"[Manager]\nLogLevel debug\n", b"[Manager]\nLogLevel=\xff\n", b"[Manager"):

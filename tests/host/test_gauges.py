@@ -58,7 +58,6 @@ async def test_a_unit_and_its_slices(cgroup: Path) -> None:
             assert memory > 100_000
             assert cpu is not None
             assert 0 < cpu < 60 * 10**9
-            assert [pid for pid, _ in gauges.wait_channels("a.service")] == sorted((first, second))
         assert gauges.processes("a.service") == []
         assert gauges.processes("none.service") == []
         assert gauges.memory("none.service") is None

@@ -69,6 +69,7 @@ async def test_nothing_foreign_is_a_unit_s(bare: World) -> None:
         assert bare.host.groups.everyone() == {}
     finally:
         os.kill(pid, signal.SIGKILL)
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
 
 
 async def test_an_orphan_without_its_mark_is_claimed(bare: World, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from unitd.ctl.terminal import printable
 from unitd.ctl.when import stamp
+from unitd.syntax.capabilities import CAPABILITIES
 
 INFINITY: Final = 2**64 - 1
 NO_ID: Final = 2**32 - 1
@@ -27,13 +28,6 @@ _NO_READING: Final = _names(
     "IPIngressBytes IPIngressPackets IPEgressBytes IPEgressPackets IOReadBytes IOReadOperations IOWriteBytes "
     "IOWriteOperations"
 )
-_CAPABILITIES: Final = (
-    "chown dac_override dac_read_search fowner fsetid kill setgid setuid setpcap linux_immutable net_bind_service "
-    "net_broadcast net_admin net_raw ipc_lock ipc_owner sys_module sys_rawio sys_chroot sys_ptrace sys_pacct sys_admin "
-    "sys_boot sys_nice sys_resource sys_time sys_tty_config mknod lease audit_write audit_control setfcap mac_override "
-    "mac_admin syslog wake_alarm block_suspend audit_read perfmon bpf checkpoint_restore"
-)
-"""By number (linux/capability.h)."""
 _NAMESPACES: Final = {
     0x02000000: "cgroup",
     0x08000000: "ipc",
@@ -70,7 +64,7 @@ def _unsigned_long(name: str, value: int) -> str:
     if "USec" in name:
         return _span(value)
     if name in ("CapabilityBoundingSet", "AmbientCapabilities"):
-        return " ".join(f"cap_{word}" for number, word in enumerate(_CAPABILITIES.split()) if value >> number & 1)
+        return " ".join(name for number, name in enumerate(CAPABILITIES) if value >> number & 1)
     if name == "RestrictNamespaces":
         return _namespaces(value)
     if name == "MountFlags":

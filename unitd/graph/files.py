@@ -16,6 +16,8 @@ from unitd.syntax import unit_name
 Places: TypeAlias = tuple[tuple[Sequence[str], ...], str]
 
 MASK: Final = "/dev/null"
+SUBDIRECTORIES: Final = (".d", ".wants", ".requires")
+"""How the names of directories of drop-ins and links end."""
 _MOST_LINKS: Final = 32
 
 

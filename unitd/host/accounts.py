@@ -39,6 +39,14 @@ def gid(name: str) -> int:
     raise KeyError(name)
 
 
+def log_readers() -> int:
+    """The number of the group whose members may read logs, adm; -1: there is none."""
+    try:
+        return gid("adm")
+    except KeyError:
+        return -1
+
+
 def group_name(number: int) -> str:
     """The name that /etc/group has for the number, or ""."""
     for fields in _rows("/etc/group", 3):

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from unitd.host import processes
 from unitd.host.children import Children
 from unitd.host.inotify import IN_MODIFY, Inotify
+from unitd.host.mountinfo import Mounted, mounted
 from unitd.host.ports import Post
 from unitd.model.events import CgroupEmpty
 from unitd.syntax.unit_name import path_escape
@@ -41,14 +42,9 @@ class _Group:
     frozen: list[asyncio.Future[None]] = field(default_factory=list)
 
 
-def cgroup2_mount() -> tuple[str, str] | None:
-    """Where cgroup2 is mounted and which cgroup is mounted there; None when it is not (proc_pid_mountinfo(5))."""
-    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as mounts:
-        for line in mounts:
-            fields, _, source = line.partition(" - ")
-            if source.startswith("cgroup2 "):
-                return fields.split()[4], fields.split()[3]
-    return None
+def cgroup2_mount() -> Mounted | None:
+    """Where cgroup2 is mounted, and with `root` which cgroup is; None when it is not."""
+    return next((mount for mount in mounted() if mount.kind == "cgroup2"), None)
 
 
 def own_directory(below: str = "") -> str | None:
@@ -56,11 +52,10 @@ def own_directory(below: str = "") -> str | None:
     mount = cgroup2_mount()
     if mount is None:
         return None
-    point, root = mount
     path = below or ("/" if os.getpid() == 1 else processes.cgroup(os.getpid()))
-    if root != "/" and not below:
-        path = path.removeprefix(root)
-    return os.path.normpath(f"{point}/{path}")
+    if mount.root != "/" and not below:
+        path = path.removeprefix(mount.root)
+    return os.path.normpath(f"{mount.point}/{path}")
 
 
 def open_cgroups(

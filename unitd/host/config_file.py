@@ -41,6 +41,15 @@ _KEYS: Final[Mapping[str, tuple[str, Callable[[str], Any]]]] = {
     "LogLevel": ("log_level", _one_of(*LOG_LEVELS)),
 }
 
+_NOT_YET: Final = frozenset(("OnRestart", "SystemdCompat"))
+"""Known, and without effect so far."""
+
+
+class _Parser(configparser.RawConfigParser):
+    def optionxform(self, optionstr: str) -> str:
+        """Keys are as they are written."""
+        return optionstr
+
 
 def files_of(path: str) -> list[str]:
     """The file and the fragments in PATH.d, in the order in which they are read."""
@@ -71,10 +80,9 @@ def read(path: str = DEFAULT_FILE, *, user: bool = False) -> tuple[Config, tuple
 
 
 def _apply(config: Config, file: str, lines: Sequence[str], problems: list[Problem]) -> Config:
-    parser = configparser.RawConfigParser(
+    parser = _Parser(
         delimiters=("=",), comment_prefixes=("#", ";"), strict=False, empty_lines_in_values=False, default_section=""
     )
-    parser.optionxform = str  # type: ignore[assignment,method-assign]
     try:
         parser.read_file(lines, file)
     except configparser.MissingSectionHeaderError as error:
@@ -99,10 +107,13 @@ def _set(config: Config, key: str, value: str, place: tuple[str, int], problems:
         return config
     attribute, parse = known
     try:
-        return replace(config, **{attribute: parse(value)})
+        meant = parse(value)
     except Bad as fault:
         problems.append(Problem("unitd", *place, f"{key}=", f"{fault}; the line is ignored"))
         return config
+    if key in _NOT_YET and meant != getattr(Config(), attribute):
+        problems.append(Problem("unitd", *place, f"{key}=", "it is not carried out yet"))
+    return replace(config, **{attribute: meant})
 
 
 def _line(lines: Sequence[str], start: str) -> int:

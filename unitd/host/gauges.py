@@ -55,10 +55,6 @@ class Gauges:
         """Whose process it is; init.scope is the daemon's own, "" no unit's."""
         return INIT_SCOPE if pid == os.getpid() else self._groups.unit_of(pid)
 
-    def wait_channels(self, unit: str) -> list[tuple[int, str]]:
-        """(pid, kernel function that it sleeps in, or "")."""
-        return [(pid, processes.wait_channel(pid)) for pid in sorted(self._pids(unit))]
-
     def _directory(self, unit: str) -> str:
         """The unit's cgroup; a path that does not exist where it has none."""
         path = slice_path(unit) if unit.endswith(".slice") else self._groups.units().get(unit)

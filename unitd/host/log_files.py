@@ -65,7 +65,7 @@ class LogFiles:
         self._pending: dict[str, bytearray] = {}
         self._stuck: set[str] = set()
         self._retry: asyncio.TimerHandle | None = None
-        self._group = _group_adm()
+        self._group = accounts.log_readers()
 
     def append(self, unit: str, lines: bytes) -> None:
         """Take lines, each with its newline; they are written by the next flush."""
@@ -160,8 +160,7 @@ class LogFiles:
         file = os.open(path, flags | os.O_CREAT, 0o640)
         with contextlib.suppress(OSError):
             os.fchmod(file, 0o640)
-            if self._group is not None:
-                os.fchown(file, -1, self._group)
+            os.fchown(file, -1, self._group)
         return file
 
     def _newest(self, unit: str) -> bytes:
@@ -184,13 +183,6 @@ class LogFiles:
             with contextlib.suppress(OSError), open(path, "rb", opener=_reading) as file:
                 parts.append(file.read())
         return b"".join(parts) + self._pending.get(unit, b"")
-
-
-def _group_adm() -> int | None:
-    try:
-        return accounts.gid("adm")
-    except KeyError:
-        return None
 
 
 def _reading(path: str, flags: int) -> int:

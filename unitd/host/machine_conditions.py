@@ -149,7 +149,7 @@ def pressure(kind: str, share: str) -> Callable[[str], bool | None]:
         file = f"/proc/pressure/{kind}"
         if found[1]:
             mount = cgroup2_mount()
-            file = f"{mount[0]}/{slice_path(found[1])}/{kind}.pressure" if mount else ""
+            file = f"{mount.point}/{slice_path(found[1])}/{kind}.pressure" if mount else ""
         now = re.search(rf"^{share} .*\b{window}=([0-9.]+)", text(file), re.MULTILINE)
         return now is None or float(now[1]) <= limit
 

@@ -3,11 +3,11 @@
 import ctypes
 import errno
 import os
-import re
 import stat
 from collections.abc import Callable
 from typing import Final
 
+from unitd.host import mountinfo
 from unitd.host.virtualization import text
 
 _GLOB_NOSORT, _GLOB_BRACE = 1 << 2, 1 << 10
@@ -51,8 +51,7 @@ def is_mount_point(path: str) -> bool:
     if not os.path.exists(path):
         return False
     wanted = os.path.realpath(path)
-    lines = text("/proc/self/mountinfo").splitlines()
-    return wanted == "/" or any(_unescaped(line.split(" ", 5)[4]) == wanted for line in lines)
+    return wanted == "/" or any(mount.point == wanted for mount in mountinfo.mounted())
 
 
 def is_read_write(path: str) -> bool:
@@ -111,10 +110,6 @@ def file_not_empty(path: str) -> bool:
 def file_is_executable(path: str) -> bool:
     mode = _mode(path)
     return stat.S_ISREG(mode) and bool(mode & 0o111)
-
-
-def _unescaped(field: str) -> str:
-    return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), field)
 
 
 TESTS: Final[dict[str, Callable[[str], bool | None]]] = {

@@ -6,9 +6,9 @@ daemon but a machine's PID 1 from coming here at all.
 
 import ctypes
 import os
-import re
 from typing import Final
 
+from unitd.host import mountinfo
 from unitd.host.virtualization import text
 from unitd.model.events import Leaving
 
@@ -73,15 +73,9 @@ def settle_disks() -> None:
     os.sync()
 
 
-def unmount_order(mountinfo: str) -> list[str]:
+def unmount_order(table: str) -> list[str]:
     """The mount points of file systems that keep anything, last mounted first (proc_pid_mountinfo(5))."""
-    places = []
-    for line in mountinfo.splitlines():
-        fields, _, source = line.partition(" - ")
-        if source and source.split()[0] not in _KERNELS_OWN:
-            place = fields.split(" ")[4]
-            places.append(re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), place))
-    return places[::-1]
+    return [mount.point for mount in mountinfo.parse(table) if mount.kind not in _KERNELS_OWN][::-1]
 
 
 def _reboot(command: int) -> None:

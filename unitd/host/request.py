@@ -14,19 +14,9 @@ from unitd.host.ports import Surroundings
 from unitd.host.processes import read_file
 from unitd.model.exec_plan import Capabilities, EnvFile, ExecPlan, Scheduling
 from unitd.model.states import INFINITY
+from unitd.syntax.capabilities import CAPABILITIES
 from unitd.syntax.environment import load, substitute, valid_assignment
 from unitd.syntax.errors import Bad
-
-DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
-_CAPABILITY_NAMES = """
-chown dac_override dac_read_search fowner fsetid kill setgid setuid setpcap linux_immutable net_bind_service
-net_broadcast net_admin net_raw ipc_lock ipc_owner sys_module sys_rawio sys_chroot sys_ptrace sys_pacct sys_admin
-sys_boot sys_nice sys_resource sys_time sys_tty_config mknod lease audit_write audit_control setfcap mac_override
-mac_admin syslog wake_alarm block_suspend audit_read perfmon bpf checkpoint_restore
-"""
-CAPABILITIES = tuple(f"cap_{name}" for name in _CAPABILITY_NAMES.split())
-"""By number (capability.h)."""
 
 _POLICIES = {"other": 0, "fifo": 1, "rr": 2, "batch": 3, "idle": 5}
 _RESET_ON_FORK = 0x40000000

@@ -9,22 +9,13 @@ from unitd.host import accounts, facts
 from unitd.host.cgroups import cgroup2_mount
 from unitd.host.path_conditions import is_read_write
 from unitd.host.virtualization import text
+from unitd.syntax.capabilities import CAPABILITIES
 from unitd.syntax.sizes import parse_bool
 
 _SYSTEM_UID_MAX = 999
 _NETLINK_AUDIT = 9
 _EFI_SECURE_BOOT = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
 _CONTROLLERS: Final = frozenset({"cpu", "cpuacct", "cpuset", "io", "blkio", "memory", "devices", "pids"})
-# fmt: off
-_CAPABILITIES: Final = (
-    "chown", "dac_override", "dac_read_search", "fowner", "fsetid", "kill", "setgid", "setuid", "setpcap",
-    "linux_immutable", "net_bind_service", "net_broadcast", "net_admin", "net_raw", "ipc_lock", "ipc_owner",
-    "sys_module", "sys_rawio", "sys_chroot", "sys_ptrace", "sys_pacct", "sys_admin", "sys_boot", "sys_nice",
-    "sys_resource", "sys_time", "sys_tty_config", "mknod", "lease", "audit_write", "audit_control", "setfcap",
-    "mac_override", "mac_admin", "syslog", "wake_alarm", "block_suspend", "audit_read", "perfmon", "bpf",
-    "checkpoint_restore",
-)
-# fmt: on
 
 
 def on_command_line(parameter: str) -> bool:
@@ -42,12 +33,12 @@ def has_security(parameter: str) -> bool:
 
 def has_capability(parameter: str) -> bool | None:
     """Whether it is in the daemon's bounding set."""
-    name = parameter.lower().removeprefix("cap_")
-    if name not in _CAPABILITIES or not parameter.lower().startswith("cap_"):
+    name = parameter.lower()
+    if name not in CAPABILITIES:
         return None
     for line in text("/proc/self/status").splitlines():
         if line.startswith("CapBnd:"):
-            return bool(int(line.split()[1], 16) >> _CAPABILITIES.index(name) & 1)
+            return bool(int(line.split()[1], 16) >> CAPABILITIES.index(name) & 1)
     return None
 
 
@@ -105,8 +96,8 @@ def is_group(parameter: str) -> bool:
 
 def has_controllers(parameter: str) -> bool:
     """v1, v2, or controllers that are all there; a list without any known one is met, as systemd decides."""
-    mounted = cgroup2_mount()
-    mount = mounted[0] if mounted else ""
+    found = cgroup2_mount()
+    mount = found.point if found else ""
     if parameter in ("v1", "v2"):
         return (mount == "/sys/fs/cgroup") == (parameter == "v2")
     wanted = _CONTROLLERS & frozenset(parameter.split())

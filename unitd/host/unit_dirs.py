@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from unitd.graph import assemble, install
-from unitd.graph.files import MASK, Entry, Folder, Unreadable, entries_for, places
+from unitd.graph.files import MASK, SUBDIRECTORIES, Entry, Folder, Unreadable, entries_for, places
 from unitd.model.config import Config
 from unitd.model.unit import Unit
 from unitd.syntax import unit_name
@@ -35,7 +35,6 @@ _SYSTEMD: Final = (
     "/usr/lib/systemd/system",
     "/run/systemd/generator.late",
 )
-_SUFFIXES: Final = (".d", ".wants", ".requires")
 
 
 def shipped_directory() -> str:
@@ -174,7 +173,7 @@ class _Listing:
         except OSError:
             return
         for name, link, is_directory in found:
-            if name.endswith(_SUFFIXES):
+            if name.endswith(SUBDIRECTORIES):
                 if link or is_directory:
                     self._places.setdefault(name, []).append((rank, f"{directory}/{name}"))
             elif not is_directory and name not in self._ranks and name.rpartition(".")[2] in unit_name.UNIT_TYPES:

@@ -9,27 +9,16 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from unitd.graph.files import SUBDIRECTORIES
 from unitd.host.directory_watch import DirectoryWatch
 from unitd.host.inotify import IN_CLOSE_WRITE, IN_CREATE, IN_DELETE, IN_MOVED_FROM, IN_MOVED_TO, Inotify
 from unitd.model.events import UnitFilesChanged
+from unitd.syntax.unit_name import UNIT_TYPES
 
 QUIET_S: Final = 0.2
 
 _MASK = IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_CLOSE_WRITE
-_SUBDIRECTORIES: Final = (".d", ".wants", ".requires")
-_UNITS: Final = (
-    ".service",
-    ".socket",
-    ".target",
-    ".device",
-    ".mount",
-    ".automount",
-    ".swap",
-    ".timer",
-    ".path",
-    ".slice",
-    ".scope",
-)
+_UNITS: Final = tuple(f".{kind}" for kind in sorted(UNIT_TYPES))
 
 
 class UnitFileWatch:
@@ -81,7 +70,7 @@ class UnitFileWatch:
             return
 
         def changed(name: str) -> None:
-            if not top or not name or name.endswith(_UNITS) or name.endswith(_SUBDIRECTORIES):
+            if not top or not name or name.endswith(_UNITS) or name.endswith(SUBDIRECTORIES):
                 self._stir()
 
         try:
@@ -111,6 +100,6 @@ def _below(directory: str) -> list[str]:
     """The directories of drop-ins and links in it, sorted."""
     try:
         with os.scandir(directory) as entries:
-            return sorted(entry.path for entry in entries if entry.name.endswith(_SUBDIRECTORIES) and entry.is_dir())
+            return sorted(entry.path for entry in entries if entry.name.endswith(SUBDIRECTORIES) and entry.is_dir())
     except OSError:
         return []

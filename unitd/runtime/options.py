@@ -7,6 +7,7 @@ chooses the target (bootup(7), kernel-command-line(7)).
 import argparse
 import os
 from collections.abc import Mapping, Sequence
+from typing import NoReturn
 
 from msgspec import Struct, field
 
@@ -47,7 +48,7 @@ class Usage(Exception):
 
 
 class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> "None":  # type: ignore[override]
+    def error(self, message: str) -> NoReturn:
         raise Usage(message)
 
 
@@ -131,8 +132,8 @@ def _target(words: Sequence[str]) -> str:
 
 
 def _in(environment: Mapping[str, str], name: str) -> str:
-    base = environment.get(name, "")
-    return f"{base}/unitd" if base else ""
+    above = environment.get(name, "")
+    return f"{above}/unitd" if above else ""
 
 
 def _state(environment: Mapping[str, str], runtime: str, *, user: bool, explicit: bool) -> str:

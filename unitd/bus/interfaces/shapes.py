@@ -7,8 +7,8 @@ Numbers of policies and classes are the kernel's (sched(7), ioprio_set(2)); a ca
 from collections.abc import Callable, Iterable
 from typing import Any, Final, TypeAlias
 
-from unitd.model.exec_parsing import CAPABILITIES
 from unitd.model.states import INFINITY
+from unitd.syntax.capabilities import CAPABILITIES
 
 Shape: TypeAlias = Callable[[Any], Any]
 

@@ -113,12 +113,12 @@ ROWS: Final = (
     _U.span("JobTimeoutSec", INFINITY, "How long a job for it may take in all.", parsing.span_zero_is_infinity),
     _U.span("JobRunningTimeoutSec", INFINITY, "How long a job may run.", parsing.span_empty_is_infinity),
     _U.word("JobTimeoutAction", "none", ACTION, "What to do when a job takes too long.", **LOSS),
-    _U.text("JobTimeoutRebootArgument", "The argument of the reboot that JobTimeoutAction= asks for."),
+    _U.text("JobTimeoutRebootArgument", "The argument of the reboot that JobTimeoutAction= asks for.", **LOSS),
     _U.span(
         "StartLimitIntervalSec", 10 * SECOND, "The time in which StartLimitBurst= starts are allowed; 0: no limit."
     ),
     _U.number("StartLimitBurst", 0, 2**32 - 1, 5, "u", "How many starts are allowed in StartLimitIntervalSec=."),
-    _U.word("StartLimitAction", "none", ACTION, "What to do when the start limit is hit.", **LOSS),
+    _U.word("StartLimitAction", "none", ACTION, "What to do when the start limit is hit."),
     _U.word("FailureAction", "none", ACTION, "What to do when the unit fails."),
     _U.word("SuccessAction", "none", ACTION, "What to do when the unit ends well."),
     _U.number(
@@ -127,7 +127,7 @@ ROWS: Final = (
     _U.number(
         "SuccessActionExitStatus", 0, 255, None, "i", "The daemon's exit status for SuccessAction=exit.", resets=True
     ),
-    _U.text("RebootArgument", "The argument of a reboot that an action of the unit asks for."),
+    _U.text("RebootArgument", "The argument of a reboot that an action of the unit asks for.", **LOSS),
     _U.word(
         "CollectMode",
         "inactive",
