@@ -4,7 +4,7 @@ Every phase answers every event: what is not named here does nothing, on purpose
 tests. The rules are those of systemd.service(5) and what systemd 252 does; phases.py has the states.
 """
 
-from unitd.machines import starting, stopping
+from unitd.machines import notified, starting, stopping
 from unitd.machines.conf import Context
 from unitd.machines.phases import (
     AutoRestart,
@@ -13,7 +13,6 @@ from unitd.machines.phases import (
     Exited,
     Killing,
     Phase,
-    Process,
     ReloadingByNotify,
     Rung,
     Running,
@@ -84,7 +83,7 @@ def step(service: Service, event: UnitEvent | Order | Tick, context: Context, no
         case CgroupEmpty():
             _empty(turn)
         case Notified(pid=pid, fields=fields):
-            _notified(turn, pid, dict(fields))
+            notified.heard(turn, pid, dict(fields))
         case PidFileRead(pid=pid, birth=birth, reason=reason):
             _pid_file(turn, pid, birth, reason)
         case MainGuessed(pid=pid, birth=birth):
@@ -325,7 +324,7 @@ def _empty(turn: Turn) -> None:
             pass
 
 
-# --- what the service says of itself --------------------------------------------------------------------
+# --- what tells of the service ----------------------------------------------------------------------------
 
 
 def _pid_file(turn: Turn, pid: int, birth: int, reason: str) -> None:
@@ -355,89 +354,6 @@ def _name_owner(turn: Turn, owned: bool, pid: int) -> None:
     elif isinstance(turn.service.phase, Running | ReloadingByNotify):
         # The service let go of its name: it is not what it was started for any more.
         starting.enter_running(turn, Result.SUCCESS)
-
-
-def _may_speak(turn: Turn, pid: int) -> bool:
-    """NotifyAccess=."""
-    service = turn.service
-    known = {p.pid for p in (service.main, service.control) if p is not None}
-    match turn.conf.notify_access:
-        case "all":
-            return True
-        case "main":
-            return service.main is not None and service.main.pid == pid
-        case "exec":
-            return pid in known
-        case _:
-            return False
-
-
-def _may_move(phase: Phase) -> bool:
-    """Whether the service may name another main process now."""
-    if isinstance(phase, Commands):
-        return phase.stage in (Stage.START_POST, Stage.RELOAD)
-    return isinstance(phase, Starting | Running | ReloadingByNotify)
-
-
-def _notified(turn: Turn, pid: int, fields: dict[str, str]) -> None:
-    service = turn.service
-    if not _may_speak(turn, pid):
-        turn.log(Level.WARNING, f"{turn.name}: notification from pid {pid} not accepted (NotifyAccess=)")
-        return
-    if fields.get("MAINPID", "").isdigit() and _may_move(service.phase):
-        new = int(fields["MAINPID"])
-        if new > 1 and (service.main is None or service.main.pid != new):
-            turn.set(main=Process(service.serial + 1, new, execed=True, started=turn.now), serial=service.serial + 1)
-    if "STATUS" in fields:
-        turn.set(status_text=fields["STATUS"])
-    if fields.get("ERRNO", "").isdigit():
-        turn.set(status_errno=int(fields["ERRNO"]))
-    if fields.get("RELOADING") == "1":
-        turn.set(said="reloading")
-        if isinstance(turn.service.phase, Running):
-            starting.enter_reload_by_notify(turn)
-    if fields.get("READY") == "1":
-        turn.set(said="ready")
-        if isinstance(turn.service.phase, ReloadingByNotify):
-            starting.enter_running(turn, Result.SUCCESS)
-        elif turn.conf.type in ("notify", "notify-reload"):
-            starting.ready(turn)
-    if fields.get("STOPPING") == "1":
-        turn.set(said="stopping")
-        if isinstance(turn.service.phase, Running):
-            starting.stopping_by_itself(turn)
-    _watchdog(turn, fields)
-    _extend(turn, fields.get("EXTEND_TIMEOUT_USEC", ""))
-
-
-def _watchdog(turn: Turn, fields: dict[str, str]) -> None:
-    span = fields.get("WATCHDOG_USEC", "")
-    if span.isdigit():
-        turn.set(watchdog=int(span), watchdog_at=turn.now if turn.service.watchdog_at else 0)
-    word = fields.get("WATCHDOG")
-    if word == "1" and turn.service.watchdog_at:
-        turn.set(watchdog_at=turn.now)
-    elif word == "trigger" and turn.service.watchdog_at:
-        stopping.signal(turn, Rung.ABORT, Result.WATCHDOG)
-
-
-def _extend(turn: Turn, span: str) -> None:
-    """EXTEND_TIMEOUT_USEC=: the deadline moves, but not beyond a shutdown's limit."""
-    phase = turn.service.phase
-    if not span.isdigit() or isinstance(phase, Dead | Exited | AutoRestart):
-        return
-    until = max(phase.deadline, min(turn.now + int(span), turn.service.limit))
-    match phase:
-        case Commands(stage=stage, index=index):
-            turn.set(phase=Commands(stage, index, until))
-        case Starting(index=index, forked=forked):
-            turn.set(phase=Starting(until, index, forked))
-        case Killing(rung=rung):
-            turn.set(phase=Killing(rung, until))
-        case Running(since=since):
-            turn.set(phase=Running(since, until))
-        case ReloadingByNotify():
-            turn.set(phase=ReloadingByNotify(until))
 
 
 NAMED = 20

@@ -3,13 +3,13 @@
 import asyncio
 import contextlib
 import os
-import resource
 import signal
 
 from unitd import __version__
 from unitd.bus.bus import Bus
 from unitd.bus.ports import About, World
 from unitd.engine.engine import Engine
+from unitd.executor.child import SEARCH_PATH
 from unitd.host import accounts, clock, conditions, config_file, facts, power, trees, virtualization
 from unitd.host.facts import Place
 from unitd.host.gauges import Gauges
@@ -76,17 +76,16 @@ class Daemon:
         host_facts = facts.host_facts(options.user)
         path = search_path(config, host_facts, options.unit_path, os.environ)
         self._dirs = UnitDirs(path, host_facts, config)
-        bases = {
-            "Runtime": host_facts.runtime_dir,
-            "State": host_facts.state_dir,
-            "Cache": host_facts.cache_dir,
-            "Logs": host_facts.logs_dir,
-            "Configuration": host_facts.config_dir,
-        }
         now = self._clock.monotonic()
         may_exit = self._place is not Place.MACHINE
-        self.engine = Engine(self._dirs, config, bases, lambda: os.urandom(16).hex(), now, may_exit=may_exit)
+        self.engine = Engine(self._dirs, config, host_facts.bases, lambda: os.urandom(16).hex(), now, may_exit=may_exit)
         self.pump = Pump(self._loop, self.engine, self._perform, self._flush, self._clock.monotonic, warn)
+        self._make_host()
+        self._make_bus(path, host_facts.machine_id)
+        self._watch = UnitFileWatch(self._inotify, self._loop, path, self._files_changed, warn)
+
+    def _make_host(self) -> None:
+        options, warn = self._options, self._journal.warn
         self._inotify = Inotify(self._loop)
         self._logs = Logs(options.runtime_dir, options.state_dir, self._loop, self._clock, warn)
         self._sockets = Sockets(self._loop, self.pump.post, warn)
@@ -109,6 +108,8 @@ class Daemon:
         )
         self._notify = Notify(notify_path, self._loop, self.pump.post, self._host.unit_of, warn, self._host.is_unborn)
         self._host.reaper.hear = self._notify.read
+
+    def _make_bus(self, path: tuple[str, ...], machine_id: str) -> None:
         gauges = Gauges(self._host.groups)
         about = About(
             version=__version__,
@@ -117,20 +118,18 @@ class Daemon:
             cgroup=gauges.cgroup,
             virtualization=virtualization.virtualization(),
             unit_path=path,
-            environment=tuple(f"{name}={value}" for name, value in _service_environment(options).items()),
-            machine_id=host_facts.machine_id,
-            adm_gid=_adm(),
+            environment=tuple(f"{name}={value}" for name, value in _service_environment(self._options).items()),
+            machine_id=machine_id,
+            adm_gid=accounts.log_readers(),
         )
         logs, clock_of_bus = BusLogs(self._logs), BusClock(self._clock)
         world = World(self.engine.view, gauges, logs, clock_of_bus, self._dirs, self._journal, about, PYZINIT)
         self._bus = Bus(self._loop, world, self.pump.post, lambda level, text: self._journal.say(level, text))
-        self._watch = UnitFileWatch(self._inotify, self._loop, path, self._files_changed, warn)
 
     # --- life -----------------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Listen, obey signals, and start the first target."""
-        _raise_file_limit()
         self._obey_signals()
         if self._options.target != "none":
             self.pump.boot(self._options.target)
@@ -153,6 +152,7 @@ class Daemon:
         self._watch.close()
         self._notify.close()
         self._sockets.close()
+        self._pid_files.close()
         self._logs.close()
         self._inotify.close()
         _clean(self._options)
@@ -219,25 +219,10 @@ class Daemon:
 
 def _service_environment(options: Options) -> dict[str, str]:
     """What every service gets (systemd.exec(5), "Environment Variables in Spawned Processes")."""
-    path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-    kept = {"PATH": path, "LANG": os.environ.get("LANG", "")}
+    kept = {"PATH": ":".join(SEARCH_PATH), "LANG": os.environ.get("LANG", "")}
     if options.user:
         kept |= {name: value for name, value in os.environ.items() if name not in _FOR_THE_DAEMON}
     return {name: value for name, value in kept.items() if value}
-
-
-def _adm() -> int:
-    """The group that may read logs; -1: there is none."""
-    try:
-        return accounts.gid("adm")
-    except LookupError:
-        return -1
-
-
-def _raise_file_limit() -> None:
-    """A descriptor or two for each unit; services get the limit that the daemon was given."""
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _clean(options: Options) -> None:
