@@ -321,7 +321,10 @@ def _walk(directory: str) -> Iterator[str]:
 
 
 def _below(directory: str) -> list[str]:
+    """The names of the cgroups right below this one; kernfs counts them in the links, which spares most listings."""
     try:
+        if os.stat(directory).st_nlink == 2:
+            return []
         with os.scandir(directory) as entries:
             return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
     except OSError:
