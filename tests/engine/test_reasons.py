@@ -1,4 +1,4 @@
-"""Why a unit failed, in words (row C21): each cause has its own, with the setting and the value that count."""
+"""Why a unit failed, in words: each cause has its own, with the setting and the value that count."""
 
 import pytest
 

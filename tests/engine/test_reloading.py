@@ -1,4 +1,4 @@
-"""daemon-reload and files that come and go: what runs goes on (rows C14, C18)."""
+"""daemon-reload and files that come and go: what runs goes on."""
 
 from tests.fakes.house import House
 from unitd.graph.diff import Diff

@@ -1,4 +1,4 @@
-"""Restart=: which ends are followed by a start, when, and how often (systemd.service(5), Restart=; rows B1, C22)."""
+"""Restart=: which ends are followed by a start, when, and how often (systemd.service(5), Restart=)."""
 
 from itertools import pairwise
 

@@ -1,4 +1,4 @@
-"""Waves and shares: who stops when, and until when it may take (rows A4, A7, A8, A12, B9)."""
+"""Waves and shares: who stops when, and until when it may take."""
 
 from collections.abc import Mapping, Sequence
 

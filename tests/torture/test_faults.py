@@ -78,7 +78,7 @@ def test_the_fork_server_dies_in_the_middle_of_a_shutdown(launch: Launch) -> Non
 
 
 def test_a_stopped_service_is_stopped(launch: Launch) -> None:
-    """SIGSTOP does not keep it from ending, politely: SIGCONT goes with the stop signal (row A6)."""
+    """SIGSTOP does not keep it from ending, politely: SIGCONT goes with the stop signal."""
     daemon = launch({"a.service": SLEEP, "b.service": f"[Service]\nType=exec\nExecStart={program('slowly', 0)}\n"})
     daemon.must("start", "a.service", "b.service")
     for unit in ("a.service", "b.service"):

@@ -1,6 +1,6 @@
 """Trees that do not want to end: many, deaf, torn apart, growing, or without a head.
 
-Survivors 0, every time (rows A5, B3, B4, B12).
+Survivors 0, every time.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 1. waves: every unit that is up or coming up gets a stop job, irreversibly; the queue keeps the order, and a cycle
    among the units is broken beforehand, so nobody waits for ever.
-2. spared: what KillMode= or SendSIGKILL= let live gets SIGTERM (row A11).
+2. spared: what KillMode= or SendSIGKILL= let live gets SIGTERM.
 3. killed: what is left then, or at the end of the waves' time, gets SIGKILL.
 4. Every process that was ever started is proved gone, or named; then the daemon leaves.
 """

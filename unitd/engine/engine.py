@@ -153,7 +153,7 @@ class Engine:
         core.take_fresh()
 
     def _release(self, job: Job) -> None:
-        """Jobs that wait for each other would wait for ever: one of them goes first (row B9)."""
+        """Jobs that wait for each other would wait for ever: one of them goes first."""
         core = self.core
         held = ", ".join(other.unit for other in core.units.queue.blockers(job.id))
         core.log(Level.WARNING, f"cannot keep the order of {job.unit}: it and {held} wait for each other", job.unit)

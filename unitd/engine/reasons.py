@@ -1,4 +1,4 @@
-"""Why a unit is as it is, in words for an operator: the one place that turns results into sentences (row C21)."""
+"""Why a unit is as it is, in words for an operator: the one place that turns results into sentences."""
 
 from unitd.engine.record import Record
 from unitd.machines.phases import Run, Service, SpawnFault

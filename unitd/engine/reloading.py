@@ -1,4 +1,4 @@
-"""daemon-reload: all definitions are read again, and what runs goes on (row C18)."""
+"""daemon-reload: all definitions are read again, and what runs goes on."""
 
 from unitd.engine.core import Core
 from unitd.engine.record import Record

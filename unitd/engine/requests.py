@@ -130,7 +130,7 @@ def _cancel(core: Core, asked: CancelAsked) -> None:
 
 
 def _kill(core: Core, asked: KillAsked) -> None:
-    """Any signal to the unit's processes (rows B2, C9)."""
+    """Any signal to the unit's processes."""
     record = _loaded(core, asked.unit, "signal")
     state = record.state
     if not isinstance(state, Service):

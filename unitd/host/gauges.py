@@ -1,4 +1,4 @@
-"""Live readings of a unit, descendants included: memory, processor time, tasks, processes (mission row B13).
+"""Live readings of a unit, descendants included: memory, processor time, tasks, processes.
 
 From the cgroup's own files where its controllers are enabled (cgroup-v2.rst); elsewhere summed over its processes in
 /proc, where memory is the proportional set size and the time of processes that ended is missing.

@@ -1,7 +1,7 @@
 """The end of a machine: file systems written and unmounted, then reboot(2). For PID 1 of a machine only.
 
-In a pid namespace reboot(2) ends the namespace's init by a signal instead (pid_namespaces(7)); the contract keeps any
-daemon but a machine's PID 1 from coming here at all.
+In a pid namespace reboot(2) ends the namespace's init by a signal instead (pid_namespaces(7)), so no daemon but a
+machine's PID 1 comes here.
 """
 
 import ctypes

@@ -1,6 +1,6 @@
 """The directories that unit files lie in: listed once, read when a unit is loaded, listed again after refresh().
 
-Search path: contract of unitd (first wins); systemd.unit(5) for systemd's own directories. A listing goes by the type
+Search path: docs/units.md (first wins); systemd.unit(5) for systemd's own directories. A listing goes by the type
 that the directory tells of an entry, so a unit that nobody loads costs no stat and no read.
 """
 

@@ -160,7 +160,7 @@ class Service(Struct, frozen=True):
     restarts: int = 0
     forget_restarts: bool = False
     no_restart: bool = False
-    """A stop was asked for: this end is not followed by a restart (row B1)."""
+    """A stop was asked for: this end is not followed by a restart."""
     restarting: bool = False
     """That stop is the first half of a restart (RestartKillSignal=)."""
     up_since: int = 0

@@ -25,7 +25,7 @@ _POLICIES: dict[str, frozenset[Result]] = {
 
 
 def wanted(conf: ServiceConf, service: Service) -> bool:
-    """Whether this end calls for a restart; a stop that was asked for never does (row B1)."""
+    """Whether this end calls for a restart; a stop that was asked for never does."""
     if service.no_restart:
         return False
     if conf.no_restart_on.has(service.last_main.exit):

@@ -361,7 +361,7 @@ NAMED = 20
 
 
 def _signalled(turn: Turn, event: Signalled) -> None:
-    """Tell who got the signal, in the order of sending (rows A6, D6)."""
+    """Tell who got the signal, in the order of sending."""
     if event.sent:
         who = ", ".join(f"{target.pid} ({target.command})" for target in event.sent[:NAMED])
         more = f" and {len(event.sent) - NAMED} more" if len(event.sent) > NAMED else ""

@@ -15,7 +15,7 @@ class Simple(Struct, frozen=True):
 
 
 def step(state: Simple, event: UnitEvent | Order | Tick, name: str) -> Step[Simple]:
-    """Start and stop are immediate; row C5: a target is only marked."""
+    """Start and stop are immediate; a slice gives its cgroup back."""
     match event:
         case Start():
             return Step(Simple(up=True))

@@ -1,7 +1,7 @@
 """How a service comes up: ExecCondition=, ExecStartPre=, ExecStart= and what makes it count, ExecStartPost=.
 
-What makes it count is the type's business (systemd.service(5), Type=): exec for simple and exec (contract of unitd:
-a missing program fails the job), the first process' exit for forking and oneshot, READY=1 for notify, the name's
+What makes it count is the type's business (systemd.service(5), Type=): exec for simple and exec (so that a missing
+program fails the job), the first process' exit for forking and oneshot, READY=1 for notify, the name's
 owner for dbus.
 """
 

@@ -147,7 +147,7 @@ class Daemon:
         return leave
 
     def close(self) -> None:
-        """Give everything back; what goes with the daemon is removed (row A13)."""
+        """Give everything back; what goes with the daemon is removed."""
         self._bus.close()
         self._watch.close()
         self._notify.close()

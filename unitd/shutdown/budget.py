@@ -1,6 +1,6 @@
 """How the cap of a shutdown is shared: so much for the waves, a reserve for the end, an even share for each wave.
 
-Invariant (row A12): every deadline lies before the cap, whatever the units do.
+Invariant: every deadline lies before the cap, whatever the units do.
 """
 
 from msgspec import Struct

@@ -1,4 +1,4 @@
-"""Waves: who stops together, dependents before what they depend on; and a cycle never holds anybody up (row B9).
+"""Waves: who stops together, dependents before what they depend on; and a cycle never holds anybody up.
 
 A unit waits for every unit that is ordered after it (systemd.unit(5), Before=: "stopped in the reverse order").
 """
