@@ -3,6 +3,7 @@
 import pytest
 
 from tests.engine.test_service_life import house
+from tests.fakes.house import House
 from tests.fakes.kernel import DONE, FAILING, Program
 from unitd.model.events import Exit, How
 
@@ -70,3 +71,19 @@ def test_who_did_not_fail_has_no_reason() -> None:
     status = made.engine.view.status("a.service")
     assert status is not None
     assert status.reason == ""
+
+
+def test_a_program_that_is_missing_is_told_once_and_a_forgiven_one_is_forgotten() -> None:
+    made = House(
+        {
+            "a.service": "[Unit]\nDefaultDependencies=no\n[Service]\nExecStart=/bin/a",
+            "b.service": "[Unit]\nDefaultDependencies=no\n[Service]\nExecStartPre=-/bin/a\nExecStart=/bin/b",
+        },
+        {"/bin/a": Program(fails=("exec", 2, "No such file or directory")), "/bin/b": Program()},
+    )
+    made.start("a.service", "b.service")
+    assert not any("main process of a.service exited" in line for line in made.lines())
+    status = made.engine.view.status("b.service")
+    assert status is not None
+    assert status.reason == ""
+    assert made.state("b.service").startswith("active/running")

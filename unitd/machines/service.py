@@ -163,13 +163,16 @@ def _spawn_failed(turn: Turn, event: SpawnFailed) -> None:
     if main is not None and main.serial == event.serial:
         command = turn.commands(Stage.START)[getattr(turn.service.phase, "index", 0)]
         exit = turn.fault(event, "ExecStart", command.path)
-        _main_gone(turn, exit)
+        _tell_fault(turn)
+        _main_gone(turn, exit, ran=False)
     elif control is not None and control.serial == event.serial:
         setting, _, found = running_command(turn)
         exit = turn.fault(event, setting, found.path if found else "")
-        _control_gone(turn, exit)
-    else:
-        return
+        _tell_fault(turn)
+        _control_gone(turn, exit, ran=False)
+
+
+def _tell_fault(turn: Turn) -> None:
     fault = turn.service.fault
     if fault is not None:
         detail = f" ({fault.detail})" if fault.detail else ""
@@ -187,7 +190,8 @@ def _exited(turn: Turn, pid: int, exit: Exit) -> None:
         return
 
 
-def _main_gone(turn: Turn, exit: Exit) -> None:
+def _main_gone(turn: Turn, exit: Exit, *, ran: bool = True) -> None:
+    """The main process ended; not `ran`: it never was a program, and that is told already."""
     service, conf = turn.service, turn.conf
     main = service.main
     assert main is not None
@@ -198,7 +202,7 @@ def _main_gone(turn: Turn, exit: Exit) -> None:
     result = _main_result(turn, index)
     if conf.type != "forking":
         turn.record("ExecStart", index, exited=turn.now, exit=exit)
-    if result is not Result.SUCCESS:
+    if result is not Result.SUCCESS and ran:
         turn.log(Level.NOTICE, f"main process of {turn.name} {words(exit)}")
     if conf.type == "forking" and conf.pid_file and isinstance(service.phase, Running | ReloadingByNotify):
         # A daemon that replaces itself writes its new pid before the old process ends.
@@ -252,7 +256,8 @@ def _after_main(turn: Turn, result: Result) -> None:
             pass
 
 
-def _control_gone(turn: Turn, exit: Exit) -> None:
+def _control_gone(turn: Turn, exit: Exit, *, ran: bool = True) -> None:
+    """The control process ended; `ran` as for the main process."""
     service = turn.service
     setting, index, command = running_command(turn)
     turn.set(control=None)
@@ -264,8 +269,10 @@ def _control_gone(turn: Turn, exit: Exit) -> None:
     turn.record(setting, index, exited=turn.now, exit=exit)
     result = turn.verdict(exit, daemon=False)
     if result is not Result.SUCCESS:
-        turn.log(Level.NOTICE, f"{setting}= of {turn.name} {words(exit)}")
+        if ran:
+            turn.log(Level.NOTICE, f"{setting}= of {turn.name} {words(exit)}")
         if command is not None and command.ignore_failure:
+            turn.set(fault=None)
             result = Result.SUCCESS
         elif _skips(service.phase, exit):
             result = Result.EXEC_CONDITION
