@@ -8,10 +8,12 @@ import contextlib
 import gc
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 
 from unitd.host import facts, power
 from unitd.host.facts import Place
+from unitd.model.events import Leaving
 from unitd.runtime import pid1
 from unitd.runtime.daemon import Daemon
 from unitd.runtime.journal import Journal
@@ -20,17 +22,25 @@ from unitd.runtime.options import Options, Usage, parse
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The daemon, from start to end."""
+    """The daemon, from start to end; as PID 1 of a machine there is no return, for the kernel would panic."""
     place = facts.place()
     journal = Journal()
-    if place is Place.MACHINE:
+    given = sys.argv[1:] if argv is None else argv
+    if place is not Place.MACHINE:
+        return _serve(given, place, journal)
+    try:
         pid1.prepare(journal.warn)
         with contextlib.suppress(OSError):
             power.take_ctrl_alt_del()
+        _serve(given, place, journal)
+    except BaseException:
+        journal.say("crit", f"cannot go on: {traceback.format_exc()}")
+    pid1.linger(journal.warn, lambda: power.leave(Leaving.REBOOT))
+
+
+def _serve(given: Sequence[str], place: Place, journal: Journal) -> int:
     try:
-        kernel = facts.kernel_words() if place is Place.MACHINE else ()
-        given = sys.argv[1:] if argv is None else argv
-        options = parse(given, os.environ, pid1=place is not Place.BESIDE, kernel=kernel)
+        options = _options(given, place, journal)
     except Usage as fault:
         print(f"unitd: {fault}\nTry 'unitd --help'.", file=sys.stderr)
         return 2
@@ -40,9 +50,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _run(options, place, journal)
     except (Taken, OSError) as fault:
         journal.say("err", f"cannot start: {fault}" if not isinstance(fault, Taken) else str(fault))
-        if place is Place.MACHINE:
-            pid1.shell(journal.warn)
         return 1
+
+
+def _options(given: Sequence[str], place: Place, journal: Journal) -> Options:
+    if place is not Place.MACHINE:
+        return parse(given, os.environ, pid1=place is Place.CONTAINER)
+    kernel = facts.kernel_words()
+    try:
+        return parse(given, os.environ, pid1=True, kernel=kernel)
+    except Usage as fault:
+        journal.warn(f"all arguments are ignored: {fault}")
+        return parse((), {}, pid1=True, kernel=kernel)
 
 
 def _run(options: Options, place: Place, journal: Journal) -> int:

@@ -3,13 +3,21 @@
 Nothing here may fail: what cannot be mounted is said and done without (file-hierarchy(7), mount(2)).
 """
 
+import contextlib
 import ctypes
+import fcntl
 import os
+import signal
+import termios
+import time
 from collections.abc import Callable
+from typing import NoReturn
 
 from msgspec import Struct
 
 _NOSUID, _NODEV, _NOEXEC = 2, 4, 8
+_CONSOLE = "/dev/console"
+_PAUSE_S = 1.0
 _SHELLS = ("/bin/sh", "/usr/bin/sh", "/bin/busybox")
 
 
@@ -52,12 +60,48 @@ def prepare(warn: Callable[[str], None]) -> None:
         return
 
 
-def shell(warn: Callable[[str], None]) -> None:
-    """The last resort of a machine whose manager cannot start: a shell on the console; returns when there is none."""
-    for path in _SHELLS:
-        if os.access(path, os.X_OK):
-            warn(f"nothing can be started: {path} on the console")
-            try:
-                os.execv(path, ["sh"])
-            except OSError as error:
-                warn(f"cannot run {path}: {error.strerror}")
+def linger(warn: Callable[[str], None], restart: Callable[[], None]) -> NoReturn:
+    """The last resort of a machine whose manager cannot run: shells on the console, one after the other, for ever.
+
+    Never returns, for the kernel panics when PID 1 ends. `restart` is what Ctrl-Alt-Del does.
+    """
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
+        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, lambda number, frame: _try(restart))
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    path = next((path for path in _SHELLS if os.access(path, os.X_OK)), "")
+    warn(f"nothing can be started: {path or 'and there is no shell, so nothing but Ctrl-Alt-Del works'}")
+    while True:
+        shell = _shell(path) if path else 0
+        with contextlib.suppress(OSError):
+            while os.wait()[0] != shell:
+                pass
+        # Also where there is no child to wait for: PID 1 must not spin.
+        time.sleep(_PAUSE_S)
+
+
+def _try(act: Callable[[], None]) -> None:
+    with contextlib.suppress(OSError):
+        act()
+
+
+def _shell(path: str) -> int:
+    """A shell on the console in a session of its own; its pid, 0 when there can be none."""
+    try:
+        pid = os.fork()
+    except OSError:
+        return 0
+    if pid:
+        return pid
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
+            signal.signal(number, signal.SIG_DFL)
+        os.setsid()
+        with contextlib.suppress(OSError):
+            console = os.open(_CONSOLE, os.O_RDWR | os.O_NOCTTY)
+            fcntl.ioctl(console, termios.TIOCSCTTY, 1)
+            for standard in range(3):
+                os.dup2(console, standard)
+        os.execv(path, ["sh"])
+    finally:
+        os._exit(127)
