@@ -43,7 +43,7 @@ def test_the_manual_names_every_shipped_target_and_no_other() -> None:
     table = (ROOT / "docs" / "units.md").read_text().split("## What is shipped")[1].split("\n## ")[0]
     rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
     named = {f"{name}.target" for row in rows for name in re.findall(r"`([^`]+)`", row)}
-    assert named == SHIPPED
+    assert named == {name for name in SHIPPED if name.endswith(".target")}
 
 
 @pytest.mark.parametrize("end", ENDS)

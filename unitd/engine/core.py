@@ -72,6 +72,9 @@ class Core:
     finished: int = 0
     """When the job of the first target ended; 0: not yet."""
     first_job: int = 0
+    otherwise: tuple[str, ...] = ()
+    """Targets to start, one after the other, as long as the one before cannot be started."""
+    first_failed: bool = False
     effects: list[Effect] = field(default_factory=list)
     changes: deque[Change] = field(default_factory=deque)
     asks: deque[tuple[Record, Ask]] = field(default_factory=deque)

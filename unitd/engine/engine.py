@@ -5,7 +5,7 @@ When very many jobs may run it stops before that, and deadline() says that there
 Nothing else in the program decides anything about units.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from unitd.engine import consequences, ending, queueing, reloading, requests, work
 from unitd.engine.core import Core
@@ -67,6 +67,7 @@ class Engine:
         self._forget_looked_at()
         self._take(event)
         self._drain()
+        self._fall_back()
         return core.effects
 
     def deadline(self) -> int:
@@ -76,14 +77,32 @@ class Engine:
             return core.now
         return min(core.deadlines.first(), core.units.queue.deadline(), ending.next_instant(core))
 
-    def boot(self, target: str, now: int) -> list[Effect]:
-        """Start the first target; when its job ends the start-up is finished."""
-        asked = JobAsked(0, target, JobType.START, JobMode.REPLACE, Caller(what="start-up"))
-        self.core.first_job = self.core.units.queue.next_id
-        effects = self.handle(asked, now)
-        if self.core.units.queue.get(self.core.first_job) is None and not self.core.finished:
-            self.core.finished = now
+    def boot(self, target: str, now: int, otherwise: Sequence[str] = ()) -> list[Effect]:
+        """Start the first target, or else the first of `otherwise` that can be; with its job the start-up ends."""
+        core = self.core
+        core.otherwise = tuple(name for name in otherwise if name != target)
+        core.first_job = core.units.queue.next_id
+        effects = self.handle(_first(target), now)
+        if core.units.queue.get(core.first_job) is None and not core.finished:
+            core.first_failed = True
+            self._fall_back()
         return effects
+
+    def _fall_back(self) -> None:
+        """Go on to the next target when the one before cannot be started."""
+        core = self.core
+        while core.first_failed and not core.finished and core.ending is None:
+            core.first_failed = False
+            if not core.otherwise:
+                core.finished = core.now
+                return
+            target, core.otherwise = core.otherwise[0], core.otherwise[1:]
+            core.log(Level.ERR, f"the first target cannot be started: starting {target} instead", target)
+            requests.handle(core, _first(target))
+            job = core.units.queue.job_of(target)
+            core.first_failed = job is None
+            core.first_job = core.first_job if job is None else job.id
+            self._drain()
 
     def _take(self, event: Event) -> None:
         core = self.core
@@ -194,3 +213,7 @@ class Engine:
                 core.units.forget(name)
                 core.emit(UnitGone(name))
                 todo.extend(sorted({other for names in record.unit.deps.values() for other in names}))
+
+
+def _first(target: str) -> JobAsked:
+    return JobAsked(0, target, JobType.START, JobMode.REPLACE, Caller(what="start-up"))

@@ -84,5 +84,8 @@ def gone(core: Core, job: Job, result: JobResult, because: str = "") -> None:
     if result in (JobResult.TIMEOUT, JobResult.DEPENDENCY) and job.type is JobType.START:
         core.fallen.append(job.unit)
     if job.id == core.first_job and not core.finished:
+        if core.otherwise and result not in _LEVELS:
+            core.first_failed = True
+            return
         core.finished = core.now
         core.emit(StartupFinished(core.now - core.began))

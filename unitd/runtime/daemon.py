@@ -52,6 +52,9 @@ _FOR_THE_DAEMON = frozenset(
 )
 """What whoever started the daemon told it about itself (systemd.exec(5)): no service may take it for its own."""
 
+_WITHOUT_A_TARGET = ("rescue.target", "emergency.target")
+"""What a machine starts when its first target cannot be: nobody else could help there."""
+
 _PRESSES, _IMPATIENCE = 7, 2 * SECOND
 
 
@@ -132,7 +135,7 @@ class Daemon:
         """Listen, obey signals, and start the first target."""
         self._obey_signals()
         if self._options.target != "none":
-            self.pump.boot(self._options.target)
+            self.pump.boot(self._options.target, _WITHOUT_A_TARGET if self._place is Place.MACHINE else ())
         self._bus.listen(f"{self._options.runtime_dir}/private")
         if self._options.bus != "none":
             self._bus.join(self._options.bus)

@@ -7,7 +7,7 @@ flushed once per turn, and one timer is armed for the engine's next deadline.
 import asyncio
 import traceback
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from unitd.engine.engine import Engine
 from unitd.model.effects import Effect
@@ -48,9 +48,9 @@ class Pump:
             self._scheduled = True
             self._loop.call_soon(self._turn)
 
-    def boot(self, target: str) -> None:
-        """Start the first target."""
-        for effect in self._engine.boot(target, self._monotonic()):
+    def boot(self, target: str, otherwise: Sequence[str] = ()) -> None:
+        """Start the first target, or the first of `otherwise` that can be."""
+        for effect in self._engine.boot(target, self._monotonic(), otherwise):
             self._act(effect)
         self.post(Tick())
 
