@@ -1,6 +1,6 @@
-"""What only PID 1 of a machine does: the kernel's file systems at the start, a shell when nothing else is left.
+"""What only PID 1 of a machine does: file systems, name and loopback at the start, a shell when nothing else is left.
 
-Nothing here may fail: what cannot be mounted is said and done without (file-hierarchy(7), mount(2)).
+Nothing here may fail: what cannot be done is said and done without (file-hierarchy(7), mount(2)).
 """
 
 import contextlib
@@ -8,6 +8,8 @@ import ctypes
 import fcntl
 import os
 import signal
+import socket
+import struct
 import termios
 import time
 from collections.abc import Callable
@@ -15,7 +17,10 @@ from typing import NoReturn
 
 from msgspec import Struct
 
+from unitd.host.virtualization import text
+
 _NOSUID, _NODEV, _NOEXEC = 2, 4, 8
+_SIOCSIFFLAGS, _IFF_UP = 0x8914, 1
 _CONSOLE = "/dev/console"
 _PAUSE_S = 1.0
 _SHELLS = ("/bin/sh", "/usr/bin/sh", "/bin/busybox")
@@ -40,7 +45,7 @@ MOUNTS = (
 
 
 def prepare(warn: Callable[[str], None]) -> None:
-    """Mount what the kernel has not mounted yet, and have a session of our own."""
+    """Mount what is not mounted yet, name the machine, bring up its loopback, and have a session of our own."""
     libc = ctypes.CDLL(None, use_errno=True)
     for mount in MOUNTS:
         if os.path.ismount(mount.where):
@@ -54,10 +59,27 @@ def prepare(warn: Callable[[str], None]) -> None:
         encoded = [text.encode() for text in arguments]
         if libc.mount(*encoded, ctypes.c_ulong(mount.flags), mount.options.encode()) != 0:
             warn(f"cannot mount {mount.where}: {os.strerror(ctypes.get_errno())}")
-    try:
+    for what, act in (("name the machine", _name_machine), ("bring the loopback interface up", _loopback_up)):
+        try:
+            act()
+        except OSError as error:
+            warn(f"cannot {what}: {error.strerror}")
+    with contextlib.suppress(OSError):
         os.setsid()
-    except OSError:
+
+
+def _name_machine() -> None:
+    """Give the kernel the name of hostname(5), unless somebody has named the machine already. OSError."""
+    if socket.gethostname() not in ("", "(none)"):
         return
+    lines = (line.strip() for line in text("/etc/hostname").splitlines())
+    socket.sethostname(next((line for line in lines if line and not line.startswith("#")), "localhost"))
+
+
+def _loopback_up() -> None:
+    """What speaks to localhost needs no network service for it (netdevice(7)). OSError."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        fcntl.ioctl(any_socket, _SIOCSIFFLAGS, struct.pack("16sh22x", b"lo", _IFF_UP))
 
 
 def linger(warn: Callable[[str], None], restart: Callable[[], None]) -> NoReturn:
