@@ -3,8 +3,8 @@
 import resource
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from tests.bench.figures import Figure, report
 from tests.fakes.house import House
 from unitd.model.effects import Effect
 from unitd.model.events import Event, JobAsked, Leaving, ShutdownAsked, Tick
@@ -12,16 +12,6 @@ from unitd.model.states import JobMode, JobType
 
 SIZES = (1000, 3000)
 TURNS = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """One measurement and what it may be."""
-
-    what: str
-    value: float
-    unit: str
-    budget: float
 
 
 class Timed(House):
@@ -71,12 +61,4 @@ def figures() -> Iterator[Figure]:
 
 def run() -> bool:
     """Print the figures; whether all keep their budgets."""
-    kept = True
-    for figure in figures():
-        late = figure.value > figure.budget
-        kept = kept and not late
-        verdict = "OVER" if late else "ok"
-        print(
-            f"{figure.what:32} {figure.value:9.1f} {figure.unit:8} budget {figure.budget:6.0f}  {verdict}", flush=True
-        )
-    return kept
+    return report(figures())
