@@ -343,10 +343,10 @@ def _discard(bus: Any) -> None:
             end()
 
 
-def _plain(value: Any, variant: type) -> Any:
+def _plain(value: Any, variant: type[Any]) -> Any:
     """The library's variants become (signature, value); depth is bounded by the bus daemon's own check."""
     if isinstance(value, variant):
-        return (value.signature, _plain(value.value, variant))  # type: ignore[attr-defined]
+        return (value.signature, _plain(value.value, variant))
     if isinstance(value, dict):
         return {key: _plain(each, variant) for key, each in value.items()}
     if isinstance(value, (list, tuple)):

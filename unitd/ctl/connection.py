@@ -23,7 +23,6 @@ MANAGER_PATH: Final = "/org/pyzinit/Manager"
 MANAGER: Final = "org.pyzinit.Manager"
 UNIT: Final = "org.pyzinit.Unit"
 JOB: Final = "org.pyzinit.Job"
-SERVICE: Final = "org.pyzinit.Service"
 PROPERTIES: Final = "org.freedesktop.DBus.Properties"
 BUS: Final = "org.freedesktop.DBus"
 

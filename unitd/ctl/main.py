@@ -1,5 +1,6 @@
 """The entry: a command line to a verb, and what goes wrong to an exit status and a sentence."""
 
+import io
 import sys
 from typing import Any
 
@@ -13,7 +14,8 @@ from unitd.ctl.verbs import ALIASES, VERBS, Verb, usage
 def main(arguments: list[str] | None = None) -> int:
     """Carry out one command line; the exit status."""
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         status = _run(sys.argv[1:] if arguments is None else arguments)
         flush()

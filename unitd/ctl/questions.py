@@ -89,7 +89,8 @@ def get_default(session: Session, words: list[str]) -> int:
 
 def cat(session: Session, words: list[str]) -> int:
     """Print the fragment and the drop-ins of units, each under its path."""
-    status, found = 0, []
+    status = 0
+    found: list[tuple[str, list[tuple[str, str]]]] = []
     for unit in session.names(words):
         seen = session.link.properties(unit_path(unit))
         if seen["LoadState"][1] == "not-found":
@@ -104,17 +105,21 @@ def cat(session: Session, words: list[str]) -> int:
         files = []
         for path in paths:
             try:
-                files.append({"path": path, "text": _text(path)})
+                files.append((path, _text(path)))
             except OSError as error:
                 say(f"cannot read {path}: {error.strerror}")
                 status = 1
-        found.append({"unit": unit, "files": files})
+        found.append((unit, files))
     if session.options.json:
-        session.json(found)
+        session.json([{"unit": unit, "files": [_keyed(*file) for file in files]} for unit, files in found])
         return status
-    blocks = [(file["path"], file["text"]) for unit in found for file in unit["files"]]  # type: ignore[index]
+    blocks = [file for _, files in found for file in files]
     sys.stdout.write("\n".join(f"{paint(f'# {path}', GREY)}\n{text}" for path, text in blocks))
     return status
+
+
+def _keyed(path: str, text: str) -> dict[str, str]:
+    return {"path": path, "text": text}
 
 
 def _text(path: str) -> str:
