@@ -22,18 +22,19 @@ UNITCTL = Path(sys.executable).with_name("unitctl")
 
 
 @contextmanager
-def _running(units: dict[str, str], target: str) -> Iterator[Daemon]:
+def _running(units: dict[str, str], target: str) -> Iterator[tuple[Daemon, float]]:
+    """A daemon with these units, and the seconds that it took until it was ready."""
     group = own_cgroup()
     if group is None:
         sys.exit("cannot measure: no cgroup2 is mounted here")
     group = group / f"unitd-bench-{os.getpid()}"
     group.mkdir()
     try:
-        with (
-            tempfile.TemporaryDirectory() as where,
-            Daemon(Path(where), group, units, target=target, arguments=QUIET) as daemon,
-        ):
-            yield daemon
+        with tempfile.TemporaryDirectory() as where:
+            prepared = Daemon(Path(where), group, units, target=target, arguments=QUIET)
+            began = time.monotonic()
+            with prepared as daemon:
+                yield daemon, time.monotonic() - began
     finally:
         remove_cgroup(group)
 
@@ -51,13 +52,11 @@ def _status(pid: int) -> dict[str, int]:
 
 def figures() -> Iterator[Figure]:
     """Each figure as soon as it is known."""
-    began = time.monotonic()
-    with _running({"all.target": "[Unit]\n"}, "all.target"):
-        bare = time.monotonic() - began
-    began = time.monotonic()
-    with _running(_all(5000, "After"), "all.target"):
-        yield Figure("5000 definitions, beyond an empty start", time.monotonic() - began - bare, "s", 0.3)
-    with _running(_all(1000, "Wants"), "all.target") as daemon:
+    with _running({"all.target": "[Unit]\n"}, "all.target") as (_, bare):
+        pass
+    with _running(_all(5000, "After"), "all.target") as (_, full):
+        yield Figure("5000 definitions, beyond an empty start", full - bare, "s", 0.3)
+    with _running(_all(1000, "Wants"), "all.target") as (daemon, _):
         daemon.until("u0999.service", "active")
         pid = daemon.pid
         before = _status(pid)
