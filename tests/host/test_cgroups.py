@@ -88,6 +88,7 @@ async def test_who_is_spared_is_named(here: World) -> None:
 
 async def test_emptiness_is_told_once_and_after_every_exit(here: World) -> None:
     here.spawn("/bin/sleep", "100", serial=1)
+    await here.told(Spawned)
     here.spawn("/bin/true", serial=2)
     await here.told(ProcessExited)
     assert not here.all(CgroupEmpty)

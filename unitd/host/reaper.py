@@ -70,7 +70,7 @@ class Reaper:
                 self._awaited[last] = self._loop.create_future()
                 await self._awaited[last]
             elif last:
-                os.waitid(os.P_PID, last, os.WEXITED | os.WNOHANG)
+                self._reap(last, "")
         if self._ends.fd >= 0:
             self._loop.remove_reader(self._ends.fd)
             self._ends.close()
