@@ -280,3 +280,18 @@ def test_every_job_that_is_told_of_is_told_to_be_gone() -> None:
     made.run()
     assert sorted(e.id for e in made.effects(JobNew)) == sorted(e.id for e in made.effects(JobGone))
     assert len(made.effects(UnitNew)) == len({e.unit for e in made.effects(UnitNew)})
+
+
+@pytest.mark.parametrize("wants", ["OnFailure=poweroff.target", "Requires=poweroff.target"])
+def test_a_unit_that_wants_an_end_target_gets_the_end(wants: str) -> None:
+    made = House(
+        {
+            "a.service": f"[Unit]\nDefaultDependencies=no\n{wants}\n[Service]\nExecStart=/bin/a",
+            "b.service": "[Service]\nExecStart=/bin/b",
+            "poweroff.target": "[Unit]\nDefaultDependencies=no",
+        },
+        {"/bin/a": FAILING},
+    )
+    made.start("b.service", "a.service")
+    assert [(e.leaving, e.survivors) for e in made.effects(Leave)] == [(Leaving.POWEROFF, ())]
+    assert made.state("b.service").startswith("inactive")

@@ -64,7 +64,7 @@ def _ended(core: Core, record: Record, new: Active) -> None:
     elif not isinstance(record.state, Service) or record.state.result is Result.SUCCESS:
         for other in core.units.related(record.name, Atom.ON_SUCCESS):
             mode = JobMode(settings.value(record.unit, "OnSuccessJobMode"))
-            queueing.enqueue(core, other, JobType.START, mode, Caller(what=f"OnSuccess= of {record.name}"))
+            _start(core, other, mode, Caller(what=f"OnSuccess= of {record.name}"))
         _act(core, record, "SuccessAction")
 
 
@@ -73,7 +73,22 @@ def on_failure(core: Core, name: str) -> None:
     record = core.units.record(name)
     for other in core.units.related(name, Atom.ON_FAILURE):
         mode = JobMode(settings.value(record.unit, "OnFailureJobMode"))
-        queueing.enqueue(core, other, JobType.START, mode, Caller(what=f"OnFailure= of {name}"))
+        _start(core, other, mode, Caller(what=f"OnFailure= of {name}"))
+
+
+def _start(core: Core, name: str, mode: JobMode, by: Caller) -> None:
+    """Start a unit; for poweroff.target and its kin the shutdown begins now, and the cap counts from now."""
+    if name in ending.POWER:
+        _shut_down(core, ShutdownAsked(0, ending.POWER[name], by=by), name)
+    else:
+        queueing.enqueue(core, name, JobType.START, mode, by)
+
+
+def _shut_down(core: Core, asked: ShutdownAsked, unit: str) -> None:
+    try:
+        ending.begin(core, asked)
+    except Refusal as refusal:
+        core.log(Level.ERR, f"{refusal} ({asked.by.what})", unit)
 
 
 _ACTIONS = {
@@ -103,10 +118,7 @@ def _act(core: Core, record: Record, setting: str) -> None:
     force = action.endswith(("-force", "-immediate"))
     core.log(Level.WARNING, f"{setting}={action} of {record.name}", record.name)
     asked = ShutdownAsked(0, leaving, code, force, Caller(what=f"{setting}= of {record.name}"))
-    try:
-        ending.begin(core, asked)
-    except Refusal as refusal:
-        core.log(Level.ERR, f"{refusal} ({setting}={action})", record.name)
+    _shut_down(core, asked, record.name)
 
 
 def _tell_sockets(core: Core, record: Record, new: Active) -> None:

@@ -29,6 +29,16 @@ LOOK_AGAIN = 20_000
 LOOK_SELDOM = 320_000
 """Microseconds between two looks at what is left, at first and later on."""
 
+POWER: dict[str, Leaving] = {
+    "poweroff.target": Leaving.POWEROFF,
+    "reboot.target": Leaving.REBOOT,
+    "halt.target": Leaving.HALT,
+    "kexec.target": Leaving.KEXEC,
+    "exit.target": Leaving.EXIT,
+    "ctrl-alt-del.target": Leaving.REBOOT,
+}
+"""Targets whose start is a shutdown, whoever asks."""
+
 
 def begin(core: Core, asked: ShutdownAsked) -> None:
     """Begin to stop everything; a second request only changes how the daemon leaves. Raises Refusal."""

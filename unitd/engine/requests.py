@@ -17,7 +17,6 @@ from unitd.model.events import (
     CancelAsked,
     JobAsked,
     KillAsked,
-    Leaving,
     LoadAsked,
     ReloadAsked,
     Request,
@@ -28,16 +27,6 @@ from unitd.model.events import (
 from unitd.model.refusals import Kind, Refusal
 from unitd.model.states import JobResult, JobType, Load
 from unitd.syntax.unit_name import valid
-
-POWER: dict[str, Leaving] = {
-    "poweroff.target": Leaving.POWEROFF,
-    "reboot.target": Leaving.REBOOT,
-    "halt.target": Leaving.HALT,
-    "kexec.target": Leaving.KEXEC,
-    "exit.target": Leaving.EXIT,
-    "ctrl-alt-del.target": Leaving.REBOOT,
-}
-"""Targets whose start is a shutdown, whoever asks."""
 
 
 def handle(core: Core, request: Request) -> None:
@@ -55,8 +44,8 @@ def handle(core: Core, request: Request) -> None:
 def _job(core: Core, asked: JobAsked) -> int:
     """A job for a unit; the answer is the job's id, 0 for a shutdown."""
     record = _named(core, asked.unit)
-    if record.name in POWER and asked.type is JobType.START:
-        ending.begin(core, ShutdownAsked(0, POWER[record.name], by=asked.by))
+    if record.name in ending.POWER and asked.type is JobType.START:
+        ending.begin(core, ShutdownAsked(0, ending.POWER[record.name], by=asked.by))
         return 0
     if core.ending is not None and asked.type is not JobType.STOP:
         raise Refusal(Kind.SHUTTING_DOWN, record.name, f"cannot {asked.type} {record.name}: a shutdown is under way")

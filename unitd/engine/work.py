@@ -5,7 +5,7 @@ The order of checks before a start is systemd's: load state, type, start limit, 
 
 from collections.abc import Sequence
 
-from unitd.engine import queueing
+from unitd.engine import ending, queueing
 from unitd.engine.core import Core
 from unitd.engine.record import Fixed, Record
 from unitd.jobs import algebra
@@ -23,7 +23,8 @@ from unitd.model.effects import (
     Level,
     UnitChanged,
 )
-from unitd.model.events import Caller, ConditionsChecked
+from unitd.model.events import Caller, ConditionsChecked, ShutdownAsked
+from unitd.model.refusals import Refusal
 from unitd.model.states import INFINITY, Active, JobResult, JobType, Load, Result
 from unitd.shutdown import budget
 
@@ -78,6 +79,9 @@ def _start(core: Core, record: Record, job: Job) -> None:
     if record.unit.load is not Load.LOADED:
         queueing.finish(core, job, JobResult.INVALID)
         return
+    if record.name in ending.POWER:
+        _end(core, record, job)
+        return
     if (reason := unsupported(record)) is not None:
         core.log(Level.ERR, f"cannot start {record.name}: {reason}", record.name)
         queueing.finish(core, job, JobResult.UNSUPPORTED)
@@ -104,6 +108,15 @@ def _start(core: Core, record: Record, job: Job) -> None:
         core.emit(CheckConditions(record.name, job.id, conditions, asserts))
     else:
         go(core, record)
+
+
+def _end(core: Core, record: Record, job: Job) -> None:
+    """The start of poweroff.target and its kin, because another unit wants it (OnFailure=, Requires=): a shutdown."""
+    try:
+        ending.begin(core, ShutdownAsked(0, ending.POWER[record.name], by=record.by))
+    except Refusal as refusal:
+        core.log(Level.ERR, str(refusal), record.name)
+        queueing.finish(core, job, JobResult.UNSUPPORTED)
 
 
 def unsupported(record: Record) -> str | None:
