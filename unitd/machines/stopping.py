@@ -5,7 +5,7 @@ deadline never lies beyond the limit that a shutdown sets.
 """
 
 from unitd.machines import restarting
-from unitd.machines.conf import later
+from unitd.machines.conf import ServiceConf, later
 from unitd.machines.phases import AutoRestart, Commands, Dead, Killing, Rung, Stage, Starting
 from unitd.machines.turn import Turn
 from unitd.model.effects import Kill, Level, Release, Scope, UnwatchPidFile
@@ -14,6 +14,10 @@ from unitd.syntax.signals import SIGCONT, SIGHUP, SIGKILL
 
 MOST_A_STEP = SECOND // 2
 """Microseconds kept for each later step of a stop that a shutdown limits; a SIGKILL needs far less."""
+
+LEAST_AFTER_KILL, MOST_AFTER_KILL = 5 * SECOND, 90 * SECOND
+"""How long those who got SIGKILL are waited for (us): TimeoutStopSec=, but a thousand of them need some seconds on a
+slow machine, and one that cannot die is not waited for without end."""
 
 _ABORTS = (Rung.ABORT, Rung.FINAL_ABORT)
 _ASKS = (Rung.TERM, Rung.FINAL_TERM)
@@ -80,11 +84,17 @@ def signal(turn: Turn, rung: Rung, result: Result) -> None:
     turn.set(watchdog_at=0)
     waits = _send(turn, rung)
     if waits:
-        span = turn.conf.abort_timeout if rung in _ABORTS else turn.conf.stop_timeout
-        turn.set(phase=Killing(rung, _deadline(turn, rung, span)))
+        turn.set(phase=Killing(rung, _deadline(turn, rung, _span(turn.conf, rung))))
     else:
         turn.set(phase=Killing(rung, turn.now))
         _next(turn, rung)
+
+
+def _span(conf: ServiceConf, rung: Rung) -> int:
+    """How long the rung may take by the unit's own rules."""
+    if rung.is_kill:
+        return max(LEAST_AFTER_KILL, min(conf.stop_timeout, MOST_AFTER_KILL))
+    return conf.abort_timeout if rung in _ABORTS else conf.stop_timeout
 
 
 def resend(turn: Turn) -> None:
