@@ -22,6 +22,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import IO
 
 from tests.conftest import ROOT, cgroup2_mount
 from unitd.ctl.connection import PROPERTIES, Connection, open_path, unit_path
@@ -119,6 +120,7 @@ class Daemon:
     # --- life -----------------------------------------------------------------------------------------
 
     def __enter__(self) -> Daemon:
+        self._notify.unlink(missing_ok=True)
         ready = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         ready.bind(str(self._notify))
         self._notify.chmod(0o777)
@@ -132,7 +134,7 @@ class Daemon:
             errors="replace",
         )
         self.pid = self._process.pid
-        self._reader = threading.Thread(target=self._collect, daemon=True)
+        self._reader = threading.Thread(target=self._collect, args=(self._process.stdout,), daemon=True)
         self._reader.start()
         try:
             with ready:
@@ -153,12 +155,12 @@ class Daemon:
         )
         assert ready.recv(4096) == b"READY=1"
 
-    def _collect(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            with self._grown:
-                self._lines.append(line.rstrip("\n"))
-                self._grown.notify_all()
+    def _collect(self, output: IO[str]) -> None:
+        with output:
+            for line in output:
+                with self._grown:
+                    self._lines.append(line.rstrip("\n"))
+                    self._grown.notify_all()
 
     def __exit__(self, kind: type[BaseException] | None, value: object, trace: TracebackType | None) -> None:
         self._end(failed=kind is not None)
@@ -179,8 +181,14 @@ class Daemon:
         with contextlib.suppress(OSError):
             (self.cgroup / "cgroup.kill").write_text("1")
         self._reader.join(BOUND_S)
-        assert self._process.stdout is not None
-        self._process.stdout.close()
+
+    def crash(self) -> None:
+        """SIGKILL to the daemon, and its end; what it started lives on. Enter the context again for the next one."""
+        self._process.kill()
+        self._process.wait(BOUND_S)
+        if self._link is not None:
+            self._link.close()
+            self._link = None
 
     def is_alive(self) -> bool:
         """Whether the daemon is still there."""
