@@ -338,6 +338,8 @@ def test_other_requests() -> None:
     assert event(ask("ResetFailed")) == events.ResetFailedAsked(77, "", by)
     assert event(ask("Reload")) == events.ReloadAsked(77, by)
     assert event(ask("PowerOff")) == events.ShutdownAsked(77, events.Leaving.POWEROFF, by=by)
+    assert event(ask("Force", "s", "reboot")) == events.ShutdownAsked(77, events.Leaving.REBOOT, force=True, by=by)
+    assert kind(ask("Force", "s", "sleep")) is Kind.INVALID_ARGS
     assert event(ask("ClearJobs")) == events.CancelAsked(77, 0, by)
     assert kind(ask("CancelJob", "u", 5)) is Kind.NO_SUCH_JOB
     assert ask("SetExitCode", "y", 3) == ExitWith(3)

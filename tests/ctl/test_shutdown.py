@@ -102,6 +102,12 @@ def test_exit_code_is_checked(peer: Peer, run: Run) -> None:
     assert run("exit", "256") == (1, "", "cannot exit with '256': it is no exit status (0 to 255)\n")
 
 
+def test_force_skips_the_waves(peer: Peer, run: Run) -> None:
+    peer.answers["Force"] = lambda how: ("", ())
+    assert run("--no-block", "poweroff", "-f").status == 0
+    assert peer.asked("Force") == [("poweroff",)]
+
+
 def test_force_twice_is_refused(peer: Peer, run: Run) -> None:
     assert run("poweroff", "-ff").status == 1
     assert peer.calls == []

@@ -57,11 +57,12 @@ def leave(session: Session, words: list[str]) -> int:
 def _end(session: Session, intent: str, method: str) -> int:
     if session.options.force > 1:
         raise Usage(f"cannot {intent} without stopping anything (-ff): unitd does not do that")
-    if session.options.force:
-        say(f"note: -f is not carried out: this will {intent} in order, within the daemon's ShutdownTimeoutSec=")
     session.link.subscribe(("ShutdownProgress", "JobRemoved"))
     try:
-        session.link.manager(method)
+        if session.options.force:
+            session.link.manager("Force", "s", method.lower())
+        else:
+            session.link.manager(method)
     except Refused as refused:
         return session.refuse(intent, refused)
     if not session.options.block:

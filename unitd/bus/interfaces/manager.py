@@ -345,6 +345,13 @@ _DAEMON: Final = (
     _leave("Halt", Leaving.HALT, "The same, and leave the machine halted."),
     _leave("KExec", Leaving.KEXEC, "The same, and start the loaded kernel."),
     _leave("Exit", Leaving.EXIT, "Stop everything, then exit with the status that SetExitCode gave."),
+    _change(
+        "Force",
+        "how:s",
+        "",
+        lambda call, world, _: requests.force(call, call.body[0], world.exit_code),
+        "Kill everything without stopping it, then leave: poweroff, reboot, halt, kexec or exit.",
+    ),
     _change("SetExitCode", "number:y", "", lambda call, world, _: ExitWith(call.body[0]), "The exit status for Exit."),
 )
 

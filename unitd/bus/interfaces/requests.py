@@ -143,6 +143,13 @@ def hold(world: World, name: str, wanted: bool) -> Outcome:
     return loaded(world, name, lambda status: Hold(status.unit.name, wanted))
 
 
-def shutdown(call: Call, leaving: Leaving, code: int = 0) -> Outcome:
-    """Stop everything, then leave."""
-    return Ask(lambda token: ShutdownAsked(token, leaving, code, by=call.caller), lambda _: REPLY)
+def shutdown(call: Call, leaving: Leaving, code: int = 0, *, force: bool = False) -> Outcome:
+    """Stop everything, then leave; `force`: kill instead of stopping."""
+    return Ask(lambda token: ShutdownAsked(token, leaving, code, force, call.caller), lambda _: REPLY)
+
+
+def force(call: Call, how: str, code: int) -> Outcome:
+    """Kill everything at once, then leave; a shutdown under way is cut short. `code` is for exit."""
+    if how not in tuple(Leaving):
+        return invalid(f"cannot leave by {how!r}: it is none of {', '.join(Leaving)}")
+    return shutdown(call, Leaving(how), code if how == Leaving.EXIT else 0, force=True)
