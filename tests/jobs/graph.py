@@ -8,6 +8,7 @@ from unitd.jobs.job import Finished, Job
 from unitd.jobs.queue import Installed, Queue
 from unitd.jobs.transaction import Transaction, build
 from unitd.model.dependencies import ATOMS, INVERSE, Atom, Dep
+from unitd.model.events import Caller
 from unitd.model.states import Active, JobMode, JobResult, JobType, Load
 from unitd.model.unit import Origin, Unit
 
@@ -47,7 +48,7 @@ class Units:
     def build(self, type: str, unit: str, mode: str = "replace") -> Transaction:
         return build(self, unit, JobType(type), JobMode(mode))
 
-    def ask(self, type: str, unit: str, mode: str = "replace", by: object | None = None, now: int = 0) -> Installed:
+    def ask(self, type: str, unit: str, mode: str = "replace", by: Caller | None = None, now: int = 0) -> Installed:
         return self.queue.install(self.build(type, unit, mode), by, now)
 
     def run(self, now: int = 0) -> str:

@@ -6,12 +6,14 @@ from msgspec.structs import replace
 from unitd.jobs.job import Finished
 from unitd.jobs.queue import Queue
 from unitd.jobs.transaction import Planned, Transaction
+from unitd.model.events import Caller
 from unitd.model.states import INFINITY, Active, JobResult, JobState, JobType
 from unitd.model.unit import Unit
 
 from .graph import Units, unit
 
 UP = Active.ACTIVE
+CALLER = Caller(what="caller")
 DOWN = Active.INACTIVE
 
 
@@ -35,14 +37,14 @@ def told(finished: list[Finished]) -> list[tuple[str, str, str]]:
 
 def test_ids_are_handed_out_in_order_and_never_again() -> None:
     units = chain()
-    installed = units.ask("start", "a.service", by="caller", now=7)
+    installed = units.ask("start", "a.service", by=CALLER, now=7)
     assert [(job.id, job.unit) for job in installed.added] == [
         (1, "a.service"),
         (2, "b.service"),
         (3, "c.service"),
     ]
     assert installed.anchor == installed.added[0]
-    assert [job.by for job in units.queue] == ["caller", None, None]
+    assert [job.by for job in units.queue] == [CALLER, None, None]
     assert {job.queued_at for job in units.queue} == {7}
     units.finish("c.service")
     assert units.ask("stop", "c.service").added[0].id == 4
@@ -60,10 +62,10 @@ def test_one_job_a_unit_is_found_by_id_and_by_unit() -> None:
 def test_the_same_request_merges_into_the_job_that_is_there() -> None:
     units = chain()
     first = units.ask("start", "c.service")
-    second = units.ask("start", "c.service", by="caller")
+    second = units.ask("start", "c.service", by=CALLER)
     assert (second.added, second.canceled) == ((), ())
     assert second.merged == (second.anchor,)
-    assert second.anchor == replace(first.anchor, by="caller")
+    assert second.anchor == replace(first.anchor, by=CALLER)
 
 
 @pytest.mark.parametrize(
@@ -290,7 +292,7 @@ def test_a_requisite_that_started_and_is_down_again_does_not_hold(state: Active,
 
 def test_a_restart_goes_on_as_a_start_with_the_same_id() -> None:
     units = chain("c.service")
-    job = units.ask("restart", "c.service", by="caller").anchor
+    job = units.ask("restart", "c.service", by=CALLER).anchor
     assert units.run() == "restart c.service"
     assert units.reach("c.service", DOWN) == []
     assert units.queue.get(job.id) == replace(job, type=JobType.START)

@@ -22,10 +22,11 @@ from unitd.machines.sockets import ServiceDown, ServiceUp, Socket
 from unitd.machines.step import Ask, Order, Step
 from unitd.machines.turn import Turn
 from unitd.model import settings
+from unitd.model.claims import Claim
 from unitd.model.config import Config
 from unitd.model.dependencies import Dep
 from unitd.model.effects import Effect, Level, Log, UnitChanged, UnitNew
-from unitd.model.events import Leaving, Tick, UnitEvent
+from unitd.model.events import Leaving, Left, Tick, UnitEvent
 from unitd.model.states import INFINITY, Active, Result
 
 
@@ -47,7 +48,11 @@ class Ending:
     pause: int = 0
     verifying: bool = False
     kill_at: int = INFINITY
-    left: tuple[str, ...] = ()
+    left: tuple[Left, ...] = ()
+    named: tuple[Left, ...] = ()
+    """Who is left alone, though it holds what a unit claims, or looks like ours."""
+    claims: tuple[Claim, ...] = ()
+    """Of the units that were up when it began."""
 
 
 @dataclass(slots=True)
@@ -72,6 +77,8 @@ class Core:
     finished: int = 0
     """When the job of the first target ended; 0: not yet."""
     first_job: int = 0
+    first_target: str = ""
+    """What the start-up was asked to start; "": nothing."""
     otherwise: tuple[str, ...] = ()
     """Targets to start, one after the other, as long as the one before cannot be started."""
     first_failed: bool = False

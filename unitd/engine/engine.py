@@ -5,11 +5,12 @@ When very many jobs may run it stops before that, and deadline() says that there
 Nothing else in the program decides anything about units.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from unitd.engine import consequences, ending, queueing, reloading, requests, work
+from unitd.engine import consequences, ending, queueing, reloading, requests, snapshot, work
 from unitd.engine.core import Core
 from unitd.engine.record import Record
+from unitd.engine.snapshot import Life, Saved, Snapshot
 from unitd.engine.units import Units, UnitSource
 from unitd.engine.view import View
 from unitd.jobs.job import Job
@@ -81,12 +82,35 @@ class Engine:
         """Start the first target, or else the first of `otherwise` that can be; with its job the start-up ends."""
         core = self.core
         core.otherwise = tuple(name for name in otherwise if name != target)
-        core.first_job = core.units.queue.next_id
+        core.first_target, core.first_job = target, core.units.queue.next_id
         effects = self.handle(_first(target), now)
         if core.units.queue.get(core.first_job) is None and not core.finished:
             core.first_failed = True
             self._fall_back()
         return effects
+
+    def saved(self, names: Iterable[str]) -> list[Saved]:
+        """These units as the next daemon has to know them."""
+        return snapshot.saved(self.core, names)
+
+    def life(self) -> Life:
+        """What the next daemon has to know beside the units."""
+        return snapshot.life(self.core)
+
+    def snapshot(self) -> Snapshot:
+        """All that the next daemon has to know."""
+        return snapshot.snapshot(self.core)
+
+    def restore(self, past: Snapshot, now: int, *, resend: bool = True) -> list[Effect]:
+        """Go on where another daemon stopped; to be called once, first of all, and followed by Tick.
+
+        `resend`: it was killed, so what it had just asked for may not have been done.
+        """
+        core = self.core
+        core.now = now
+        core.effects = []
+        snapshot.restore(core, past, resend=resend)
+        return core.effects
 
     def _fall_back(self) -> None:
         """Go on to the next target when the one before cannot be started."""

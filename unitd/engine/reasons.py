@@ -16,7 +16,7 @@ _WORDS = {
     Result.WATCHDOG: "it gave no sign of life in time (WatchdogSec=)",
     Result.EXEC_CONDITION: "its ExecCondition= does not hold",
     Result.INTERNAL: "of a mistake in unitd",
-    Result.UNKNOWN: "it ended while nobody watched",
+    Result.UNKNOWN: "it ended while no daemon watched",
     Result.TRIGGER_LIMIT: "traffic asked for its service too often (TriggerLimitBurst=)",
     Result.SERVICE_START_LIMIT: "its service was started too often",
 }
@@ -62,7 +62,7 @@ def _too_long(record: Record) -> str:
 
 
 def _killed(main: Run) -> str:
-    if main.exit is None or main.exit.how is How.EXITED:
+    if main.exit is None or main.exit.how in (How.EXITED, How.UNKNOWN):
         return ""
     return f", and its main process {words(main.exit)}"
 
@@ -71,7 +71,8 @@ def _ending(record: Record, state: Service) -> str:
     """The process whose end was the failure: the command that failed last, else the main process."""
     failed = [
         (run.exited, setting, command, run)
-        for (setting, index), run in sorted(state.runs.items())
+        for setting, runs in sorted(state.runs.items())
+        for index, run in enumerate(runs)
         if run.exit is not None
         and not record.conf.clean(run.exit, daemon=setting == _OF_MAIN)
         and not ((command := _command(record, setting, index)) and command.ignore_failure)

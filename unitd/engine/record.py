@@ -16,7 +16,7 @@ from unitd.model.states import Active
 from unitd.model.unit import Unit
 
 
-class Fixed(Struct, frozen=True):
+class Fixed(Struct, frozen=True, tag=True):
     """A unit of a type that is not carried out: it is what it is."""
 
     active: Active = Active.INACTIVE

@@ -4,22 +4,24 @@ from collections.abc import Collection, Mapping, Sequence
 
 from msgspec import Struct
 
+from unitd.engine import progress
 from unitd.engine.core import Core
+from unitd.engine.progress import Progress, Whole
 from unitd.engine.reasons import why_failed
 from unitd.engine.record import Record, Times
 from unitd.jobs.job import Job
-from unitd.machines.phases import AutoRestart, Commands, Killing, Run, Rung, Service
+from unitd.machines.phases import Run, Service
 from unitd.machines.sockets import Socket
 from unitd.model.dependencies import Dep
 from unitd.model.events import How
 from unitd.model.states import Active, Result
 from unitd.model.unit import Unit
 
-_CODE = {How.EXITED: 1, How.KILLED: 2, How.DUMPED: 3}
+_CODE = {How.EXITED: 1, How.KILLED: 2, How.DUMPED: 3, How.UNKNOWN: 0}
 
 
 class CommandStatus(Struct, frozen=True):
-    """`code` as in waitid(2): 1 exited, 2 killed, 3 dumped; 0: not ended."""
+    """`code` as in waitid(2): 1 exited, 2 killed, 3 dumped; 0: not ended, or nobody saw how."""
 
     start: int
     stop: int
@@ -61,15 +63,6 @@ class Status(Struct, frozen=True):
     reason: str
     """Why the unit failed, in words; "" when it did not."""
     cgroup: str
-
-
-class Progress(Struct, frozen=True):
-    """One unit on its way down: its phase, until when, and what follows then."""
-
-    unit: str
-    phase: str
-    deadline: int
-    next: str
 
 
 class View:
@@ -135,20 +128,16 @@ class View:
         return len(self._core.failed)
 
     def is_stopping(self) -> bool:
-        """Whether a unit is on its way down."""
-        return bool(self._core.stopping)
+        """Whether a unit is on its way down, or a shutdown under way."""
+        return progress.is_stopping(self._core)
 
-    def stopping(self, among: Collection[str] | None = None) -> Sequence[Progress]:
-        """The units on their way down, by name; of those in `among` alone if it is given."""
-        down = self._core.stopping
-        found = []
-        for name in sorted(down if among is None else down.intersection(among)):
-            record = self._core.units.records[name]
-            if isinstance(record.state, Service):
-                phase = record.state.phase
-                deadline = phase.deadline if isinstance(phase, Commands | Killing) else 0
-                found.append(Progress(name, record.sub, deadline, _next(record)))
-        return found
+    def stopping(self, among: Collection[str] | None = None, most: int = 50) -> Sequence[Progress]:
+        """The units on their way down, the most urgent first; without `among` those that wait for them follow."""
+        return progress.stopping(self._core, among, most)
+
+    def shutdown(self) -> Whole | None:
+        """The shutdown that is under way, as a whole."""
+        return progress.whole(self._core)
 
     def need_reload(self, name: str) -> bool:
         record = self._core.units.known(name)
@@ -156,23 +145,6 @@ class View:
 
     def is_ending(self) -> bool:
         return self._core.ending is not None
-
-
-def _next(record: Record) -> str:
-    """What follows when the deadline of this phase passes."""
-    state = record.state
-    assert isinstance(state, Service)
-    match state.phase:
-        case Killing(rung=Rung.ABORT | Rung.TERM | Rung.FINAL_TERM):
-            return "SIGKILL" if record.conf.kill.send_sigkill else "give up (SendSIGKILL=no)"
-        case Killing():
-            return "give up"
-        case Commands():
-            return "SIGTERM"
-        case AutoRestart():
-            return "restart"
-        case _:
-            return ""
 
 
 def _status(core: Core, record: Record) -> Status:
@@ -217,9 +189,10 @@ def _service(state: Service) -> ServiceStatus:
     )
 
 
-def _commands(runs: Mapping[tuple[str, int], Run]) -> dict[str, list[CommandStatus]]:
-    found: dict[str, list[CommandStatus]] = {}
-    for (setting, _), run in sorted(runs.items()):
-        code, status = (_CODE[run.exit.how], run.exit.status) if run.exit is not None else (0, 0)
-        found.setdefault(setting, []).append(CommandStatus(run.started, run.exited, run.pid, code, status))
-    return found
+def _commands(runs: Mapping[str, tuple[Run, ...]]) -> dict[str, list[CommandStatus]]:
+    return {setting: [_command(run) for run in of] for setting, of in sorted(runs.items())}
+
+
+def _command(run: Run) -> CommandStatus:
+    code, status = (_CODE[run.exit.how], run.exit.status) if run.exit is not None else (0, 0)
+    return CommandStatus(run.started, run.exited, run.pid, code, status)

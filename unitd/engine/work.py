@@ -23,7 +23,7 @@ from unitd.model.effects import (
     Level,
     UnitChanged,
 )
-from unitd.model.events import Caller, ConditionsChecked, ShutdownAsked
+from unitd.model.events import ConditionsChecked, ShutdownAsked
 from unitd.model.refusals import Refusal
 from unitd.model.states import INFINITY, Active, JobResult, JobType, Load, Result
 from unitd.shutdown import budget
@@ -42,7 +42,7 @@ def run(core: Core, job: Job) -> None:
         return
     core.units.queue.started(job.id, core.now)
     core.emit(JobChanged(job.id))
-    if isinstance(job.by, Caller):
+    if job.by is not None:
         record.by = job.by
     match job.type:
         case JobType.START:

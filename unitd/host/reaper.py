@@ -20,8 +20,8 @@ from unitd.host.ports import Post
 from unitd.host.signal_fd import SignalFd
 from unitd.model.events import Exit, How, ProcessExited
 
-UNKNOWN = Exit(How.EXITED, 255)
-"""What is told of a process whose exit status nobody kept: a failure, for Restart=."""
+UNKNOWN = Exit(How.UNKNOWN, 0)
+"""What is told of a process whose exit status nobody kept."""
 
 _PR_SET_CHILD_SUBREAPER = 36
 _HOW = {os.CLD_EXITED: How.EXITED, os.CLD_KILLED: How.KILLED, os.CLD_DUMPED: How.DUMPED}

@@ -2,11 +2,12 @@
 
 from msgspec import Struct
 
+from unitd.model.events import Caller
 from unitd.model.states import INFINITY, JobResult, JobState, JobType
 
 
-class Job(Struct, frozen=True):
-    """One thing to be done to one unit. `by` is the caller's own value; instants are monotonic microseconds."""
+class Job(Struct, frozen=True, omit_defaults=True):
+    """One thing to be done to one unit. `by`: who asked for it, if anybody did; instants are monotonic microseconds."""
 
     id: int
     unit: str
@@ -14,7 +15,7 @@ class Job(Struct, frozen=True):
     state: JobState = JobState.WAITING
     irreversible: bool = False
     ignore_order: bool = False
-    by: object | None = None
+    by: Caller | None = None
     queued_at: int = 0
     running_since: int | None = None
     running_timeout: int = INFINITY

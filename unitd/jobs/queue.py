@@ -18,6 +18,7 @@ from unitd.jobs.port import Graph
 from unitd.jobs.transaction import Planned, Transaction
 from unitd.jobs.waits import Waits
 from unitd.model.dependencies import Atom
+from unitd.model.events import Caller
 from unitd.model.states import INFINITY, JobResult, JobState, JobType
 
 _CONFIRMING = frozenset({JobType.START, JobType.VERIFY_ACTIVE})
@@ -65,7 +66,12 @@ class Queue:
         """The unit's job; a nop is not one."""
         return self._units.get(unit)
 
-    def install(self, transaction: Transaction, by: object | None, now: int) -> Installed:
+    def all_of(self, unit: str) -> tuple[Job, ...]:
+        """The unit's job and its nop, as far as there are."""
+        found = (self._units.get(unit), self._nops.get(unit))
+        return tuple(job for job in found if job is not None)
+
+    def install(self, transaction: Transaction, by: Caller | None, now: int) -> Installed:
         """Takes a transaction over; it must have been built on the queue as it is. `by` goes to the anchor's job."""
         doomed = list(self) if transaction.cleared else []
         canceled = [self._cancel(job, because=transaction.anchor) for job in doomed if job.unit in transaction.cleared]
@@ -199,7 +205,7 @@ class Queue:
             heappush(self._deadlines, (self._jobs[id].expires_at, id))
         return sorted(due)
 
-    def _add(self, planned: Planned, irreversible: bool, by: object | None, now: int) -> Job:
+    def _add(self, planned: Planned, irreversible: bool, by: Caller | None, now: int) -> Job:
         job = Job(
             id=self.next_id,
             unit=planned.unit,
@@ -216,7 +222,7 @@ class Queue:
         self._changed(job.unit)
         return job
 
-    def _join(self, job: Job, planned: Planned, irreversible: bool, by: object | None, now: int) -> Job:
+    def _join(self, job: Job, planned: Planned, irreversible: bool, by: Caller | None, now: int) -> Job:
         """Merges a planned job into an installed one, which runs anew when it does not do all that is asked for.
 
         A running reload is never enough for another reload: it may have read the configuration already.

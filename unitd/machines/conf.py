@@ -24,7 +24,7 @@ class ExitSet(Struct, frozen=True):
     signals: frozenset[int]
 
     def has(self, exit: Exit | None) -> bool:
-        if exit is None:
+        if exit is None or exit.how is How.UNKNOWN:
             return False
         return exit.status in (self.statuses if exit.how is How.EXITED else self.signals)
 
@@ -80,6 +80,8 @@ class ServiceConf(Struct, frozen=True):
 
     def clean(self, exit: Exit, *, daemon: bool) -> bool:
         """Whether the exit is a success; `daemon`: the four polite signals count as such."""
+        if exit.how is How.UNKNOWN:
+            return False
         if exit.how is How.EXITED:
             return exit.status == 0 or exit.status in self.success.statuses
         if exit.how is How.KILLED and daemon and exit.status in CLEAN_DAEMON_SIGNALS:

@@ -169,7 +169,7 @@ def _facts(service: Service, stage: Stage) -> tuple[str, ...]:
     if stage in AFTER_THE_END:
         found.append(f"SERVICE_RESULT={service.result}")
         exit = service.last_main.exit
-        if exit is not None:
+        if exit is not None and exit.how is not How.UNKNOWN:
             found.append(f"EXIT_CODE={exit.how}")
             status = exit.status if exit.how is How.EXITED else signal_name(exit.status).removeprefix("SIG")
             found.append(f"EXIT_STATUS={status}")

@@ -1,7 +1,8 @@
 """All that a service can be: a phase, and what is remembered across phases.
 
 The phase is a union of frozen values; a deadline is a field of the phase that waits for it, so leaving the phase
-drops it. Sub-state names are systemd's (systemctl --state=help).
+drops it. Sub-state names are systemd's (systemctl --state=help). The values carry their names when they are written down,
+for the daemon that comes after this one.
 """
 
 from collections.abc import Mapping
@@ -56,13 +57,13 @@ class Rung(StrEnum):
         return self in (Rung.KILL, Rung.FINAL_KILL)
 
 
-class Dead(Struct, frozen=True):
+class Dead(Struct, frozen=True, tag=True, omit_defaults=True):
     """At rest. `failed`: the last run ended badly, and nobody has asked for a stop or a reset since."""
 
     failed: bool = False
 
 
-class Commands(Struct, frozen=True):
+class Commands(Struct, frozen=True, tag=True, omit_defaults=True):
     """The commands of `stage` run one after another; number `index` is running as the control process."""
 
     stage: Stage
@@ -70,7 +71,7 @@ class Commands(Struct, frozen=True):
     deadline: int
 
 
-class Starting(Struct, frozen=True):
+class Starting(Struct, frozen=True, tag=True, omit_defaults=True):
     """ExecStart= is under way, and what makes the service started (exec, READY=1, a name, a pid) has not come."""
 
     deadline: int
@@ -80,31 +81,31 @@ class Starting(Struct, frozen=True):
     """Type=forking: the first process is gone, the main process is looked for."""
 
 
-class Running(Struct, frozen=True):
+class Running(Struct, frozen=True, tag=True, omit_defaults=True):
     """`deadline`: RuntimeMaxSec=."""
 
     since: int
     deadline: int = INFINITY
 
 
-class ReloadingByNotify(Struct, frozen=True):
+class ReloadingByNotify(Struct, frozen=True, tag=True, omit_defaults=True):
     """The service said RELOADING=1, and has not said READY=1 since."""
 
     deadline: int
 
 
-class Exited(Struct, frozen=True):
+class Exited(Struct, frozen=True, tag=True, omit_defaults=True):
     """Active without a process (RemainAfterExit=)."""
 
 
-class Killing(Struct, frozen=True):
+class Killing(Struct, frozen=True, tag=True, omit_defaults=True):
     """A signal was sent, and processes are left."""
 
     rung: Rung
     deadline: int
 
 
-class AutoRestart(Struct, frozen=True):
+class AutoRestart(Struct, frozen=True, tag=True, omit_defaults=True):
     """Waits for RestartSec= before it asks to be started again."""
 
     deadline: int
@@ -113,7 +114,7 @@ class AutoRestart(Struct, frozen=True):
 Phase: TypeAlias = Dead | Commands | Starting | Running | ReloadingByNotify | Exited | Killing | AutoRestart
 
 
-class Process(Struct, frozen=True):
+class Process(Struct, frozen=True, omit_defaults=True):
     """A process of the service; pid 0: asked for, and the kernel has not answered yet."""
 
     serial: int
@@ -123,7 +124,7 @@ class Process(Struct, frozen=True):
     started: int = 0
 
 
-class Run(Struct, frozen=True):
+class Run(Struct, frozen=True, omit_defaults=True):
     """One run of one command: when it began and ended, and how (0 and None: not yet)."""
 
     pid: int = 0
@@ -142,7 +143,7 @@ class SpawnFault(Struct, frozen=True):
     detail: str
 
 
-class Service(Struct, frozen=True):
+class Service(Struct, frozen=True, tag=True, omit_defaults=True):
     phase: Phase = Dead()
     main: Process | None = None
     control: Process | None = None
@@ -152,8 +153,8 @@ class Service(Struct, frozen=True):
     reload_result: Result = Result.SUCCESS
     serial: int = 0
     last_main: Run = Run()
-    runs: Mapping[tuple[str, int], Run] = field(default_factory=dict)
-    """By setting and index of the command; replaced as a whole, never changed."""
+    runs: Mapping[str, tuple[Run, ...]] = field(default_factory=dict)
+    """By setting, one for each command; replaced as a whole, never changed."""
     fault: SpawnFault | None = None
     status_text: str = ""
     status_errno: int = 0

@@ -4,7 +4,7 @@ Every phase answers every event: what is not named here does nothing, on purpose
 tests. The rules are those of systemd.service(5) and what systemd 252 does; phases.py has the states.
 """
 
-from unitd.machines import notified, starting, stopping
+from unitd.machines import notified, resuming, starting, stopping
 from unitd.machines.conf import Context
 from unitd.machines.phases import (
     AutoRestart,
@@ -20,7 +20,7 @@ from unitd.machines.phases import (
     Stage,
     Starting,
 )
-from unitd.machines.step import Ask, Limit, NameOwner, Order, Refuse, Reload, Reset, Start, Step, Stop
+from unitd.machines.step import Ask, Limit, NameOwner, Order, Refuse, Reload, Reset, Resume, Start, Step, Stop
 from unitd.machines.turn import Turn, running_command
 from unitd.model.effects import Kill, Level, Scope, UnwatchPidFile, WatchPidFile
 from unitd.model.events import (
@@ -67,6 +67,8 @@ def step(service: Service, event: UnitEvent | Order | Tick, context: Context, no
             stopping.limit(turn, limit)
         case Refuse(result=result) if isinstance(service.phase, Dead | AutoRestart):
             turn.set(result=Result(result), phase=Dead(failed=True))
+        case Resume(resend=resend):
+            resuming.resume(turn, resend=resend)
         case NameOwner(owned=owned, pid=pid):
             _name_owner(turn, owned, pid)
         case Spawned(serial=serial, pid=pid, birth=birth):
@@ -161,8 +163,8 @@ def _spawn_failed(turn: Turn, event: SpawnFailed) -> None:
     """No program runs: as if the process had ended with the exit status of the stage that failed."""
     main, control = turn.service.main, turn.service.control
     if main is not None and main.serial == event.serial:
-        command = turn.commands(Stage.START)[getattr(turn.service.phase, "index", 0)]
-        exit = turn.fault(event, "ExecStart", command.path)
+        commands, index = turn.commands(Stage.START), getattr(turn.service.phase, "index", 0)
+        exit = turn.fault(event, "ExecStart", commands[index].path if index < len(commands) else "")
         _tell_fault(turn)
         _main_gone(turn, exit, ran=False)
     elif control is not None and control.serial == event.serial:
@@ -379,6 +381,8 @@ def _signalled(turn: Turn, event: Signalled) -> None:
 
 def words(exit: Exit) -> str:
     """How a process ended, for people."""
+    if exit.how is How.UNKNOWN:
+        return "ended while no daemon watched"
     if exit.how is How.EXITED:
         return f"exited with status {exit.status}"
     core = " and dumped core" if exit.how is How.DUMPED else ""

@@ -8,7 +8,7 @@ from unitd.model.events import Tick, UnitEvent
 from unitd.model.states import Active
 
 
-class Simple(Struct, frozen=True):
+class Simple(Struct, frozen=True, tag=True, omit_defaults=True):
     """A target or a slice."""
 
     up: bool = False

@@ -1,7 +1,8 @@
 """The socket machine: listens for a service, and asks for its start on the first traffic (systemd.socket(5)).
 
 Accept=no only: one service gets all descriptors. While the service is up nobody watches the sockets here; they stay
-open until the socket unit is stopped, so no connection is lost between two runs of the service.
+open until the socket unit is stopped, so no connection is lost between two runs of the service. Where a daemon before
+this one had them and they are lost, they are opened again as soon as no service has them.
 """
 
 from enum import StrEnum
@@ -9,7 +10,7 @@ from enum import StrEnum
 from msgspec import Struct
 from msgspec.structs import replace
 
-from unitd.machines.step import Ask, Order, Refuse, Reset, Start, Step, Stop
+from unitd.machines.step import Ask, Order, Refuse, Reset, Resume, Start, Step, Stop
 from unitd.model import settings
 from unitd.model.effects import (
     CloseSockets,
@@ -34,7 +35,7 @@ class SocketPhase(StrEnum):
     FAILED = "failed"
 
 
-class Socket(Struct, frozen=True):
+class Socket(Struct, frozen=True, tag=True, omit_defaults=True):
     """`triggered_at`: the latest starts that traffic asked for (TriggerLimitBurst=)."""
 
     phase: SocketPhase = SocketPhase.DEAD
@@ -88,7 +89,10 @@ def step(
             return Step(Socket(SocketPhase.OPENING), (Listen(plan(unit)),))
         case Listening(), SocketPhase.OPENING:
             return Step(replace(state, phase=SocketPhase.LISTENING), (WatchSockets(name),))
-        case ListenFailed(address=address, detail=detail), SocketPhase.OPENING:
+        case Resume(), SocketPhase.OPENING | SocketPhase.LISTENING:
+            watch = (WatchSockets(name),) if state.phase is SocketPhase.LISTENING else ()
+            return Step(state, (Listen(plan(unit)), *watch))
+        case ListenFailed(address=address, detail=detail), SocketPhase.OPENING | SocketPhase.LISTENING:
             text = f"cannot listen on {address} for {name}: {detail}"
             return _failed(state, Result.RESOURCES, name, Log(Level.ERR, text, name))
         case Incoming(), SocketPhase.LISTENING:
@@ -99,7 +103,7 @@ def step(
             text = f"{name} stops listening: its service was started too often"
             return _failed(state, Result.SERVICE_START_LIMIT, name, Log(Level.ERR, text, name))
         case ServiceDown(), SocketPhase.RUNNING:
-            return Step(replace(state, phase=SocketPhase.LISTENING), (WatchSockets(name),))
+            return Step(replace(state, phase=SocketPhase.LISTENING), (Listen(plan(unit)), WatchSockets(name)))
         case Stop(), SocketPhase.OPENING | SocketPhase.LISTENING | SocketPhase.RUNNING:
             return Step(Socket(), _close(unit))
         case Refuse(result=result), _:

@@ -41,13 +41,19 @@ class NameOwner(Struct, frozen=True):
     pid: int = 0
 
 
+class Resume(Struct, frozen=True):
+    """Another daemon goes on with the unit. `resend`: what the old one had just asked for may not have been done."""
+
+    resend: bool = True
+
+
 class Refuse(Struct, frozen=True):
     """The engine refuses the start: the unit fails with this result (start limit, conditions)."""
 
     result: str
 
 
-Order: TypeAlias = Start | Stop | Reload | Reset | Limit | NameOwner | Refuse
+Order: TypeAlias = Start | Stop | Reload | Reset | Limit | NameOwner | Refuse | Resume
 
 
 class Ask(Enum):

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from unitd.machines import execution
 from unitd.machines.conf import Context
-from unitd.machines.phases import SETTING_OF, Commands, Process, Run, Service, SpawnFault, Stage
+from unitd.machines.phases import SETTING_OF, Commands, Killing, Phase, Process, Run, Service, SpawnFault, Stage
 from unitd.machines.step import Ask
 from unitd.model.effects import Effect, Level, Log, Spawn
 from unitd.model.events import Exit, How, SpawnFailed
@@ -59,11 +59,11 @@ class Turn:
         serial = self.service.serial + 1
         plan = execution.plan(self.context, self.service, stage, index, role, serial)
         process = Process(serial, started=self.now)
-        runs = {**self.service.runs, (SETTING_OF[stage], index): Run(started=self.now)}
         if role is Role.MAIN:
-            self.set(serial=serial, main=process, runs=runs, last_main=Run(started=self.now), fault=None)
+            self.set(serial=serial, main=process, last_main=Run(started=self.now), fault=None)
         else:
-            self.set(serial=serial, control=process, runs=runs)
+            self.set(serial=serial, control=process)
+        self._put_run(SETTING_OF[stage], index, Run(started=self.now))
         self.add(Spawn(plan))
 
     def run_stage(self, stage: Stage, index: int, deadline: int) -> bool:
@@ -94,8 +94,13 @@ class Turn:
 
     def record(self, setting: str, index: int, **changes: Any) -> None:
         """Note something about a run of a command."""
-        run = self.service.runs.get((setting, index), Run())
-        self.set(runs={**self.service.runs, (setting, index): replace(run, **changes)})
+        known = self.service.runs.get(setting, ())
+        self._put_run(setting, index, replace(known[index] if index < len(known) else Run(), **changes))
+
+    def _put_run(self, setting: str, index: int, run: Run) -> None:
+        known = self.service.runs.get(setting, ())
+        missing = (Run(),) * (index - len(known))
+        self.set(runs={**self.service.runs, setting: (*known[:index], *missing, run, *known[index + 1 :])})
 
     def fault(self, event: SpawnFailed, setting: str, path: str) -> Exit:
         """Note why no program ran; the exit status that stands for it (systemd.exec(5), "Process Exit Codes")."""
@@ -109,7 +114,14 @@ class Turn:
         """What an exit means for the service."""
         if self.conf.clean(exit, daemon=daemon):
             return Result.SUCCESS
+        if exit.how is How.UNKNOWN:
+            # Who was asked to end has ended, which is all that was wanted of it.
+            return Result.SUCCESS if _is_stopping(self.service.phase) else Result.UNKNOWN
         return {How.EXITED: Result.EXIT_CODE, How.KILLED: Result.SIGNAL, How.DUMPED: Result.CORE_DUMP}[exit.how]
+
+
+def _is_stopping(phase: Phase) -> bool:
+    return isinstance(phase, Killing) or (isinstance(phase, Commands) and phase.stage in (Stage.STOP, Stage.STOP_POST))
 
 
 def running_command(turn: Turn) -> tuple[str, int, Command | None]:

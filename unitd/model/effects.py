@@ -5,8 +5,9 @@ from typing import Any, TypeAlias
 
 from msgspec import Struct
 
-from unitd.model.events import Leaving
-from unitd.model.exec_plan import ExecPlan
+from unitd.model.claims import Claim
+from unitd.model.events import Leaving, Left
+from unitd.model.exec_plan import ExecPlan, Role
 from unitd.model.states import JobResult, JobType
 
 # --- processes and cgroups ------------------------------------------------------------------------
@@ -16,6 +17,33 @@ class Spawn(Struct, frozen=True):
     """Make the cgroup if need be and start the process in it; answered by Spawned and Execed, or SpawnFailed."""
 
     plan: ExecPlan
+
+
+class Adoptee(Struct, frozen=True):
+    """A process that an earlier daemon started, or was to start: pid 0, and then `plan` is what to start if it did not.
+
+    Without a plan it is not started any more. `program`: what its log lines are marked with; "": its own name.
+    """
+
+    serial: int
+    pid: int
+    birth: int
+    role: Role
+    execed: bool
+    program: str
+    plan: ExecPlan | None = None
+
+
+class Adopt(Struct, frozen=True):
+    """Take over what an earlier daemon started for the unit in its cgroup, and answer what that one was not told.
+
+    Answered by ProcessExited for who is gone, CgroupEmpty if nobody is left; for who had no pid as for a Spawn.
+    """
+
+    unit: str
+    cgroup: str
+    invocation: str
+    processes: tuple[Adoptee, ...] = ()
 
 
 class Scope(StrEnum):
@@ -29,7 +57,8 @@ class Kill(Struct, frozen=True):
     """Signal the unit's processes, deepest first, `pids` (main, control) last; answered by Signalled.
 
     `cont`: SIGCONT after it; `hup`: SIGHUP after it (SendSIGHUP=); `sure`: cgroup.kill after the ordered pass,
-    so that nothing born meanwhile escapes. For Scope.ALL the cgroup is frozen meanwhile.
+    so that nothing born meanwhile escapes. For Scope.ALL the cgroup is frozen meanwhile. `examine`: first look at what
+    keeps them (Signalled.evidence), for their time was up.
     """
 
     unit: str
@@ -39,6 +68,7 @@ class Kill(Struct, frozen=True):
     cont: bool = False
     hup: bool = False
     sure: bool = False
+    examine: bool = False
 
 
 class Release(Struct, frozen=True):
@@ -215,29 +245,40 @@ class Log(Struct, frozen=True):
 
 
 class KillEverything(Struct, frozen=True):
-    """The end of a shutdown: the signal, deepest first, to all that is left of us; with SIGKILL cgroup.kill too."""
+    """The end of a shutdown: the signal, deepest first, to all that is left of us; with SIGKILL cgroup.kill too.
+
+    `claims`: whose foreign holders get it as well, if they may (OnConflict=kill); a SIGTERM before any SIGKILL.
+    """
 
     signal: int
+    claims: tuple[Claim, ...] = ()
 
 
 class Verify(Struct, frozen=True):
-    """Look for any process that we started and that lives; answered by Survivors."""
+    """Look for any process that we started and that lives, and for who holds the claims; answered by Survivors."""
+
+    claims: tuple[Claim, ...] = ()
+
+
+class StageChanged(Struct, frozen=True):
+    """A shutdown is in another of its last stages, or knows better what is left."""
 
 
 class Leave(Struct, frozen=True):
-    """All is stopped: end the daemon so. `survivors` names what could not be stopped (exit status 1).
+    """All is stopped: end the daemon so. `survivors` could not be stopped (exit status 1).
 
     `until`: as long as clients may take to read of it (monotonic us).
     """
 
     leaving: Leaving
     code: int
-    survivors: tuple[str, ...] = ()
+    survivors: tuple[Left, ...] = ()
     until: int = 0
 
 
 Effect: TypeAlias = (
     Spawn
+    | Adopt
     | Kill
     | Release
     | GuessMain
@@ -261,5 +302,6 @@ Effect: TypeAlias = (
     | Log
     | KillEverything
     | Verify
+    | StageChanged
     | Leave
 )

@@ -27,6 +27,8 @@ class How(StrEnum):
     EXITED = "exited"
     KILLED = "killed"
     DUMPED = "dumped"
+    UNKNOWN = "unknown"
+    """It ended while no daemon watched, and the kernel does not tell any more; the status is 0."""
 
 
 class Exit(Struct, frozen=True):
@@ -91,13 +93,43 @@ class Target(Struct, frozen=True):
     command: str
 
 
+class Straggler(Struct, frozen=True):
+    """A process that outlived its time, as it was just before SIGKILL (proc(5)); "" and () for what was not readable.
+
+    `birth`: start time in clock ticks since boot; `state`: letter and word, "S (sleeping)"; `wait`: the kernel function
+    that it sleeps in; `stack`: the kernel's frames, innermost first; `sockets`: in words, "tcp 0.0.0.0:80 listening".
+    """
+
+    pid: int
+    birth: int = 0
+    command: str = ""
+    state: str = ""
+    wait: str = ""
+    stack: tuple[str, ...] = ()
+    sockets: tuple[str, ...] = ()
+    parent: int = 0
+    age_us: int = 0
+
+
+class Evidence(Struct, frozen=True):
+    """What was seen before a SIGKILL: stragglers, deepest first, how many more there were, what the unit said last."""
+
+    stragglers: tuple[Straggler, ...] = ()
+    others: int = 0
+    log: tuple[str, ...] = ()
+
+
 class Signalled(Struct, frozen=True):
-    """A Kill was carried out: to whom, in the order of sending. `left`: who could not be signalled, and why."""
+    """A Kill was carried out: to whom, in the order of sending. `left`: who could not be signalled, and why.
+
+    `evidence`: what a Kill with `examine` found. Unit "": a KillEverything.
+    """
 
     unit: str
     signal: int
     sent: tuple[Target, ...]
     left: tuple[str, ...] = ()
+    evidence: Evidence | None = None
 
 
 class Notified(Struct, frozen=True):
@@ -245,10 +277,69 @@ class ShutdownAsked(Struct, frozen=True):
     by: Caller = OURSELVES
 
 
-class Survivors(Struct, frozen=True):
-    """Answer to Verify: the processes that we started and that still live; empty is the proof that all are gone."""
+class Left(Struct, frozen=True):
+    """A living process, and why it was looked for; str() says it in words.
 
-    left: tuple[str, ...] = ()
+    `birth`: start time in clock ticks since boot; `unit` "": of no known unit; `found`: by what it is known ("cgroup",
+    "child", "invocation id", "port 80/tcp", "process filter"); `command`, `state` (a letter), `channel` (the kernel
+    function that it sleeps in): as proc(5) shows them, "" where it does not; `age_us`: how long it has lived; `ours`:
+    False for one that we did not start; `note`: why it is left alone, or what could not be looked at. `pid` 0: nobody
+    can be named.
+    """
+
+    pid: int
+    birth: int = 0
+    unit: str = ""
+    found: str = ""
+    command: str = ""
+    state: str = ""
+    channel: str = ""
+    age_us: int = 0
+    ours: bool = True
+    note: str = ""
+
+    def __str__(self) -> str:
+        """`PID (COMMAND) of UNIT in CHANNEL, FOUND: NOTE`."""
+        return f"{self.pid} {self.words}" if self.pid else self.words
+
+    @property
+    def words(self) -> str:
+        """The same without the pid."""
+        shown = f"({self.command.removeprefix('(').removesuffix(')')})" if self.command else ""
+        parts = (shown, f"of {self.unit}" if self.unit and self.ours else "", f"in {self.channel}" if self.channel else "")
+        about = self.found if self.ours else f"{self.found} of {self.unit}"
+        return ", ".join(
+            part
+            for part in (
+                " ".join(part for part in parts if part),
+                "" if about in ("cgroup", "child") else about,
+                self.note,
+            )
+            if part
+        )
+
+    @property
+    def sentence(self) -> str:
+        """What a foreign one has to do with the unit, in a sentence."""
+        who = f"{self.command} (PID {self.pid})" if self.pid else "a process that cannot be seen"
+        match self.found:
+            case "invocation id":
+                said = f"{who} carries the invocation id of {self.unit}, and is not ours"
+            case "process filter":
+                said = f"{who} matches ProcessFilter= of {self.unit}, and is not ours"
+            case held:
+                said = f"{held} of {self.unit} is held by {who}, which is not ours"
+        return f"{said}: {self.note}" if self.note else said
+
+
+class Survivors(Struct, frozen=True):
+    """Answer to Verify: `left` is to be ended and lives; empty is the proof that all that we started is gone.
+
+    `named`: foreign processes that are left alone, and those that only look like ours.
+    """
+
+    left: tuple[Left, ...] = ()
+    named: tuple[Left, ...] = ()
 
 
 Request: TypeAlias = JobAsked | CancelAsked | KillAsked | ResetFailedAsked | LoadAsked | ReloadAsked | ShutdownAsked
