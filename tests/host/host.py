@@ -53,6 +53,9 @@ class Parts:
     def close_fifo(self, unit: str) -> None:
         """Nothing to close."""
 
+    def printed(self, unit: str, count: int) -> list[str]:
+        return [f"said by {unit}"][:count]
+
     def descriptors(self, unit: str) -> list[tuple[int, str]]:
         return self.fds[unit]
 

@@ -6,13 +6,17 @@ from dataclasses import dataclass
 
 @dataclass(slots=True, eq=False)
 class Child:
-    """One process that we started or took over. `settled`: exec was told of, or its failure was (`failed`)."""
+    """One process that we started or took over. `settled`: exec was told of, or its failure was (`failed`).
+
+    `command`: what it was started as.
+    """
 
     unit: str
     pid: int
     birth: int
     serial: int = 0
     invocation: str = ""
+    command: str = ""
     settled: bool = False
     failed: bool = False
 

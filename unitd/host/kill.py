@@ -18,10 +18,11 @@ from msgspec.structs import replace
 
 from unitd.host import processes
 from unitd.host.children import Children
+from unitd.host.forensics import Forensics
 from unitd.host.ports import Groups, Post
 from unitd.host.processes import Process
 from unitd.model.effects import Kill, Scope
-from unitd.model.events import Signalled, Target
+from unitd.model.events import Evidence, Signalled, Target
 
 _AT_A_TIME = 64
 """Processes looked at or signalled in one turn of the loop."""
@@ -46,9 +47,15 @@ class Killer:
     """Carries out Kill effects. `joined(unit)` waits until whoever was being started for it is where it can be seen."""
 
     def __init__(
-        self, post: Post, children: Children, groups: Groups, joined: Callable[[str], Awaitable[None]]
+        self,
+        post: Post,
+        children: Children,
+        groups: Groups,
+        joined: Callable[[str], Awaitable[None]],
+        forensics: Forensics,
     ) -> None:
         self._post, self._children, self._groups, self._joined = post, children, groups, joined
+        self._forensics = forensics
         self._queues: dict[str, deque[Kill | Callable[[], None]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -63,7 +70,8 @@ class Killer:
             return
         last = queue[-1] if queue else None
         if isinstance(last, Kill) and (last.signal, last.scope) == (kill.signal, kill.scope):
-            queue[-1] = replace(kill, pids=tuple(dict.fromkeys((*last.pids, *kill.pids))))
+            pids = tuple(dict.fromkeys((*last.pids, *kill.pids)))
+            queue[-1] = replace(kill, pids=pids, examine=last.examine or kill.examine)
         else:
             queue.append(kill)
 
@@ -100,7 +108,10 @@ class Killer:
 
     async def _carry_out(self, kill: Kill) -> None:
         done = _Pass(kill, frozen=False, sent=[], left=[], seen=set())
+        evidence = None
         try:
+            if kill.examine:
+                evidence = await self._examine(kill)
             if kill.scope is Scope.ALL:
                 done.frozen = await self._groups.freeze(kill.unit)
                 await self._signal_all(done)
@@ -113,8 +124,19 @@ class Killer:
         finally:
             if kill.scope is Scope.ALL:
                 self._groups.thaw(kill.unit)
-        self._post(Signalled(kill.unit, kill.signal, tuple(done.sent), tuple(done.left)))
+        self._post(Signalled(kill.unit, kill.signal, tuple(done.sent), tuple(done.left), evidence))
         self._groups.check(kill.unit)
+
+    async def _examine(self, kill: Kill) -> Evidence:
+        """What keeps those who are about to be killed; frozen, all of them would seem to wait for the freezer."""
+        members = self._groups.members(kill.unit)
+        pids = [*(members if kill.scope is Scope.ALL else ()), *(p for p in kill.pids if self._is_ours(p, members))]
+        found = {pid: process for pid in pids if (process := processes.read(pid)) is not None and process.is_alive}
+        return await self._forensics.look(kill.unit, [found[target.pid] for target in in_order(found, kill.pids)])
+
+    def _is_ours(self, pid: int, members: list[int]) -> bool:
+        child = self._children.get(pid)
+        return pid in members or (child is not None and child.birth in (0, processes.birth(pid)))
 
     async def _signal_all(self, done: _Pass) -> None:
         """One pass when all are frozen; else again and again, until there is nobody new."""

@@ -29,6 +29,7 @@ _DRAIN = 128 * 1024
 _REST = 3.0
 SOON_S = 0.1
 _OURS = "unitd"
+_LOOKED_AT = 32
 
 Follower = Callable[[list[Line]], None]
 
@@ -144,6 +145,11 @@ class Logs:
         """The last `count` lines, or all for 0, oldest first, what is printed by now included."""
         self._catch_up(unit)
         return self._files.tail(unit, count)
+
+    def printed(self, unit: str, count: int) -> list[str]:
+        """The last `count` lines that the unit itself printed, oldest first, among the newest ones of its log."""
+        found = self.tail(unit, _LOOKED_AT)
+        return [line.text for line in found if (line.program, line.pid) != (_OURS, os.getpid())][-count:]
 
     def since(self, unit: str, us: int) -> list[Line]:
         """The lines from a wall clock time on (microseconds since 1970), oldest first."""

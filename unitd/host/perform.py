@@ -9,8 +9,9 @@ from typing import Protocol
 from unitd.host import processes, trees
 from unitd.host.cgroups import open_cgroups
 from unitd.host.children import Child, Children
+from unitd.host.forensics import Forensics
 from unitd.host.inotify import Inotify
-from unitd.host.kill import Killer
+from unitd.host.kill import Killer, in_order
 from unitd.host.ports import Groups, LogSink, Post, SocketSource, Surroundings
 from unitd.host.reaper import Reaper
 from unitd.host.spawn import Spawner, in_words
@@ -37,6 +38,9 @@ from unitd.model.events import ConditionsChecked, MainGuessed, SpawnFailed, Surv
 
 
 class Logs(LogSink, Protocol):
+    def printed(self, unit: str, count: int) -> list[str]:
+        """The last `count` lines that the unit itself printed, oldest first."""
+
     def close_fifo(self, unit: str) -> None:
         """The unit rests."""
 
@@ -111,7 +115,8 @@ class Host:
             reaped=self._reaped,
             server=lambda: self.spawner.server,
         )
-        self.killer = Killer(post, self.children, self.groups, self.spawner.joined)
+        self._forensics = Forensics(self._remembered, logs.printed)
+        self.killer = Killer(post, self.children, self.groups, self.spawner.joined, self._forensics)
 
     def unit_of(self, pid: int) -> str:
         """The unit that a living process belongs to; "" when none."""
@@ -174,6 +179,10 @@ class Host:
     def is_unborn(self, pid: int) -> bool:
         """It may be a process that was asked for, and the answer with its pid is still under way."""
         return self.spawner.is_waiting and self.children.get(pid) is None
+
+    def _remembered(self, pid: int) -> str:
+        child = self.children.get(pid)
+        return child.command if child is not None else ""
 
     def _settled(self) -> None:
         self.reaper.hear()

@@ -32,6 +32,8 @@ from unitd.model.exec_plan import ExecPlan
 WINDOW = 32
 _PATIENCE = 3
 """How often in a row the fork server may die without an answer, before os.fork takes its place for good."""
+_COMMAND = 200
+"""As much of a command line is remembered."""
 _EXECUTOR = os.path.dirname(child_side.__file__)
 _PACKET = server_side.PACKET
 
@@ -271,7 +273,7 @@ class Spawner:
     def _spawned(self, flight: _Flight, pid: int) -> None:
         plan = flight.plan
         birth = processes.birth(pid)
-        flight.child = Child(plan.unit, pid, birth, plan.serial, plan.invocation)
+        flight.child = Child(plan.unit, pid, birth, plan.serial, plan.invocation, " ".join(plan.argv)[:_COMMAND])
         self._children.add(flight.child)
         self._joined(plan.unit)
         if flight.prints:

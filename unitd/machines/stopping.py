@@ -82,7 +82,8 @@ def signal(turn: Turn, rung: Rung, result: Result) -> None:
     """Step on a rung of the ladder; when nobody has to be waited for, go on at once."""
     turn.fail(result)
     turn.set(watchdog_at=0)
-    waits = _send(turn, rung)
+    # A timeout is no reason to kill without a look at what keeps them.
+    waits = _send(turn, rung, examine=rung.is_kill and result is Result.TIMEOUT)
     if waits:
         turn.set(phase=Killing(rung, _deadline(turn, rung, _span(turn.conf, rung))))
     else:
@@ -103,7 +104,7 @@ def resend(turn: Turn) -> None:
         _send(turn, turn.service.phase.rung)
 
 
-def _send(turn: Turn, rung: Rung) -> bool:
+def _send(turn: Turn, rung: Rung, *, examine: bool = False) -> bool:
     """Signal whom KillMode= means; whether somebody has to be waited for."""
     service, kill = turn.service, turn.conf.kill
     named = tuple(p.pid for p in (service.control, service.main) if p is not None and p.pid)
@@ -126,6 +127,7 @@ def _send(turn: Turn, rung: Rung) -> bool:
                 cont=number not in (SIGKILL, SIGCONT),
                 hup=kill.send_sighup and rung in _ASKS and number != SIGHUP,
                 sure=everybody and rung.is_kill and number == SIGKILL,
+                examine=examine,
             )
         )
     return True
@@ -184,7 +186,7 @@ def expired(turn: Turn, rung: Rung) -> None:
         case Rung.KILL | Rung.FINAL_KILL:
             # The answer to one more SIGKILL names who is left.
             turn.log(Level.ERR, f"cannot stop all of {turn.name}: processes are left after SIGKILL")
-            _send(turn, rung)
+            _send(turn, rung, examine=True)
             turn.fail(Result.TIMEOUT)
             turn.set(main=None, control=None)
             _after(turn, rung)

@@ -306,17 +306,15 @@ class Left(Struct, frozen=True):
     def words(self) -> str:
         """The same without the pid."""
         shown = f"({self.command.removeprefix('(').removesuffix(')')})" if self.command else ""
-        parts = (shown, f"of {self.unit}" if self.unit and self.ours else "", f"in {self.channel}" if self.channel else "")
-        about = self.found if self.ours else f"{self.found} of {self.unit}"
-        return ", ".join(
-            part
-            for part in (
-                " ".join(part for part in parts if part),
-                "" if about in ("cgroup", "child") else about,
-                self.note,
-            )
-            if part
+        whose = f"of {self.unit}" if self.unit and self.ours else ""
+        where = f"in {self.channel}" if self.channel else ""
+        about = f"{self.found} of {self.unit}" if not self.ours else self.found
+        parts = (
+            " ".join(part for part in (shown, whose, where) if part),
+            "" if about in ("cgroup", "child") else about,
+            self.note,
         )
+        return ", ".join(part for part in parts if part)
 
     @property
     def sentence(self) -> str:

@@ -13,6 +13,23 @@ LOG_LEVELS = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "deb
 """syslog(3)'s, the most urgent first."""
 
 
+_OF_A_PROCESS = {
+    "R": "running",
+    "S": "sleeping",
+    "D": "disk sleep",
+    "T": "stopped",
+    "t": "tracing stop",
+    "Z": "zombie",
+    "X": "dead",
+    "I": "idle",
+}
+
+
+def in_state(letter: str) -> str:
+    """The state of a process as /proc/PID/status writes it, "D (disk sleep)" (proc(5))."""
+    return f"{letter} ({_OF_A_PROCESS.get(letter, 'unknown')})"
+
+
 class Load(StrEnum):
     STUB = "stub"
     LOADED = "loaded"
