@@ -6,15 +6,16 @@ from typing import Any
 import msgspec.structs
 import pytest
 
-from tests.bus.fakes import Job, Progress, Service, View, service, world
+from tests.bus.fakes import Job, Progress, Service, View, Whole, service, world
 from unitd.bus.changes import Changes
 from unitd.bus.interfaces.table import Emits
 from unitd.bus.interfaces.types import TYPES
 from unitd.model import effects
-from unitd.model.events import Leaving
+from unitd.model.events import Leaving, Left
 from unitd.model.states import INFINITY, Active, JobResult, JobState, JobType
 from unitd.wire.dialects import PYZINIT, SYSTEMD1
 from unitd.wire.message import Message, encode
+from unitd.wire.progress import Report
 
 
 def told(changes: Changes, view: View, *, anyone: bool = True) -> list[Message]:
@@ -127,6 +128,10 @@ def test_the_daemon_itself() -> None:
     assert (third.member, third.body) == ("StartupFinished", (0, 0, 0, 0, 77, 77))
 
 
+def reports(messages: list[Message]) -> list[Report]:
+    return [Report.of(each.body[0]) for each in messages if each.member == "ShutdownProgress"]
+
+
 def test_the_progress_of_a_stop_is_told_with_the_unit() -> None:
     view, changes = View(), Changes()
     view.leaving = (
@@ -139,11 +144,43 @@ def test_the_progress_of_a_stop_is_told_with_the_unit() -> None:
         {
             "unit": ("s", "a.service"),
             "phase": ("s", "stop-sigterm"),
-            "pids": ("a(us)", [(4242, "/bin/true -x")]),
+            "pids": ("a(us)", ((4242, "/bin/true -x, S (sleeping) in do_wait"),)),
             "left_us": ("t", 2_000_000),
             "next": ("s", "SIGKILL"),
+            "processes": ("u", 3),
+            "units_left": ("u", 0),
+            "elapsed_us": ("t", 0),
+            "cap_left_us": ("t", INFINITY),
         },
     )
+
+
+def test_the_progress_of_a_shutdown_says_how_far_the_whole_is() -> None:
+    view, changes = View(), Changes()
+    view.leaving = (Progress("a.service", "stop-sigterm", 0, ""),)
+    view.whole = Whole(began=2_000_000, end=29_000_000, units_left=7)
+    changes.note(effects.UnitChanged("a.service"))
+    (report,) = reports(told(changes, view))
+    assert report[5:] == (3, 7, 3_000_000, 24_000_000)
+    assert report.left_us == INFINITY
+
+
+def test_in_the_last_stages_what_is_left_is_told_whenever_that_changes() -> None:
+    view, changes = View(), Changes()
+    stuck = Left(12, unit="a.service", command="/bin/x", state="D", channel="io_schedule")
+    view.leaving = (Progress("", "killed", 8_000_000, "give up", left=(stuck,)),)
+    assert changes.is_empty
+    changes.note(effects.StageChanged())
+    assert not changes.is_empty
+    (report,) = reports(told(changes, view))
+    assert report[:5] == (
+        "",
+        "killed",
+        ((12, "/bin/x of a.service, D (disk sleep) in io_schedule"),),
+        3_000_000,
+        "give up",
+    )
+    assert changes.is_empty
 
 
 @pytest.mark.parametrize("dialect", [PYZINIT, SYSTEMD1], ids=lambda each: each.bus_name)
@@ -157,9 +194,12 @@ def test_signals_have_the_names_of_their_dialect(dialect: Any) -> None:
 
 @pytest.mark.parametrize(
     ("survivors", "phase", "pids"),
-    [((), "done", []), (("12 (sh) of a.service", "?"), "survivors", [(12, "(sh) of a.service"), (0, "?")])],
+    [
+        ((), "done", ()),
+        ((Left(12, unit="a.service", command="sh"),), "survivors", ((12, "(sh) of a.service"),)),
+    ],
 )
-def test_the_last_report_says_who_is_left(survivors: tuple[str, ...], phase: str, pids: Any) -> None:
+def test_the_last_report_says_who_is_left(survivors: tuple[Left, ...], phase: str, pids: Any) -> None:
     changes = Changes()
     changes.note(effects.Leave(Leaving.EXIT, 0, survivors))
     (message,) = told(changes, View())

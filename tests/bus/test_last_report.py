@@ -7,18 +7,22 @@ import pytest
 from tests.bus.clients import client
 from tests.bus.fakes import Daemon
 from unitd.model import effects
-from unitd.model.events import Leaving
+from unitd.model.events import Leaving, Left
 
 
 @pytest.mark.parametrize(
     ("survivors", "phase", "pids"),
     [
         ((), "done", []),
-        (("7 (sleep 9) of a.service in do_wait",), "survivors", [(7, "(sleep 9) of a.service in do_wait")]),
+        (
+            (Left(7, unit="a.service", command="sleep 9", channel="do_wait"),),
+            "survivors",
+            [(7, "(sleep 9) of a.service in do_wait")],
+        ),
     ],
 )
 async def test_the_last_report(
-    daemon: Daemon, survivors: tuple[str, ...], phase: str, pids: list[tuple[int, str]]
+    daemon: Daemon, survivors: tuple[Left, ...], phase: str, pids: list[tuple[int, str]]
 ) -> None:
     found = await client(daemon.path)
     await found.call("GetUnit", "s", "a.service")

@@ -36,6 +36,7 @@ from unitd.model.events import (
     Exit,
     How,
     Incoming,
+    Left,
     ListenFailed,
     Listening,
     MainGuessed,
@@ -319,7 +320,7 @@ class Kernel:
         return ()
 
     def _survivors(self) -> Iterable[Event]:
-        yield Survivors(tuple(f"{pid} of {living.owner}" for pid, living in sorted(self.living.items())))
+        yield Survivors(tuple(Left(pid, unit=living.owner) for pid, living in sorted(self.living.items())))
 
     # --- conditions, files, names, sockets --------------------------------------------------------------
 

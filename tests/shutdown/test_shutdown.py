@@ -152,7 +152,7 @@ def test_what_no_signal_ends_is_named() -> None:
     made.shutdown()
     made.run()
     (leave,) = made.effects(Leave)
-    assert [line.split(" of ")[1] for line in leave.survivors] == ["a.service"]
+    assert [left.unit for left in leave.survivors] == ["a.service"]
     assert made.clock.now - asked <= CAP
 
 

@@ -5,7 +5,7 @@ and UnitRemoved. Of a unit's properties only those are told that differ from wha
 only while somebody listens. Nothing is worked out when nobody does.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any, Final, Protocol
 
 from unitd.bus.interfaces.job import JOB
@@ -13,12 +13,14 @@ from unitd.bus.interfaces.manager import MANAGER
 from unitd.bus.interfaces.table import Emits, Interface, Property
 from unitd.bus.interfaces.types import TYPES
 from unitd.bus.interfaces.unit import UNIT
-from unitd.bus.ports import Progress, World
+from unitd.bus.ports import World
+from unitd.bus.reports import reports
 from unitd.model import effects
-from unitd.model.states import INFINITY
+from unitd.model.events import Left
 from unitd.wire import dialects
 from unitd.wire.dialects import Dialect
 from unitd.wire.message import Message, Type
+from unitd.wire.progress import DONE, SURVIVORS, Report
 
 
 class Listener(Protocol):
@@ -44,8 +46,6 @@ _CHANGING: Final = {each.name: _changing(each) for each in _ALL}
 _INVALIDATED: Final = {each.name: _invalidated(each) for each in _ALL}
 _AT_FIRST: Final = {MANAGER.name: (0,)}
 """What is taken for told already: no failed units."""
-_MOST_AT_A_TIME: Final = 50
-"""Units whose progress is told in one go; with more, it is those whose time is up first."""
 
 
 class Changes:
@@ -56,6 +56,7 @@ class Changes:
         self._last: list[effects.Effect] = []
         self._units: dict[str, None] = {}
         self._jobs: dict[int, None] = {}
+        self._stage = False
         self._told: dict[Dialect, dict[str, dict[str, tuple[Any, ...]]]] = {}
 
     def note(self, effect: effects.Effect) -> None:
@@ -71,6 +72,8 @@ class Changes:
             case effects.JobGone():
                 self._last.append(effect)
                 self._units[effect.unit] = None
+            case effects.StageChanged():
+                self._stage = True
             case effects.UnitNew() | effects.Reloading(active=True):
                 self._first.append(effect)
             case effects.UnitGone() | effects.Reloading() | effects.StartupFinished() | effects.Leave():
@@ -80,7 +83,7 @@ class Changes:
 
     @property
     def is_empty(self) -> bool:
-        return not (self._first or self._last or self._units or self._jobs)
+        return not (self._first or self._last or self._units or self._jobs or self._stage)
 
     def early(self, dialect: Dialect) -> list[Message]:
         """What goes out before the answers."""
@@ -101,7 +104,8 @@ class Changes:
                 yield from self._differences(world, dialect.job_path(id), JOB, job)
         if self._units:
             yield from self._differences(world, dialect.object, MANAGER, None)
-            yield from progress(world, world.view.stopping(self._units))
+        if self._units or self._stage:
+            yield from progress(world, self._units)
         for effect in self._last:
             yield _signal(effect, dialect)
 
@@ -116,7 +120,7 @@ class Changes:
                         told.pop(dialect.unit_path(effect.unit), None)
                     case effects.JobGone():
                         told.pop(dialect.job_path(effect.id), None)
-        self._first, self._last = [], []
+        self._first, self._last, self._stage = [], [], False
         self._units.clear()
         self._jobs.clear()
 
@@ -137,35 +141,20 @@ class Changes:
         yield Message(Type.SIGNAL, path, dialects.PROPERTIES, "PropertiesChanged", signature="sa{sv}as", body=body)
 
 
-def progress(world: World, units: Iterable[Progress]) -> Iterator[Message]:
-    """ShutdownProgress for these units, the most urgent ones first."""
-    now = world.clock.now()
-    for each in sorted(units, key=lambda one: (one.deadline or INFINITY, one.unit))[:_MOST_AT_A_TIME]:
-        pids = [(pid, command) for _, pid, command in world.gauges.processes(each.unit)]
-        left = INFINITY if each.deadline in (0, INFINITY) else max(0, each.deadline - now)
-        yield _report(world.dialect, each.unit, each.phase, pids, left, each.next)
+def progress(world: World, among: Collection[str] | None = None) -> Iterator[Message]:
+    """ShutdownProgress for the stops under way; of units in `among` alone if it is given."""
+    for report in reports(world, among):
+        yield _progress(world.dialect, report)
 
 
-def _report(
-    dialect: Dialect, unit: str, phase: str, pids: list[tuple[int, str]], left: int = INFINITY, next: str = ""
-) -> Message:
-    body = {
-        "unit": ("s", unit),
-        "phase": ("s", phase),
-        "pids": ("a(us)", pids),
-        "left_us": ("t", left),
-        "next": ("s", next),
-    }
-    return _of_daemon(dialect, "ShutdownProgress", "a{sv}", (body,))
+def _progress(dialect: Dialect, report: Report) -> Message:
+    return _of_daemon(dialect, "ShutdownProgress", "a{sv}", (report.values,))
 
 
-def _last_report(dialect: Dialect, survivors: Iterable[str], next: str) -> Message:
-    """Of no unit: all is stopped, or this is who lives on. A survivor is told of as "PID rest"."""
-    pids = []
-    for line in survivors:
-        pid, _, rest = line.partition(" ")
-        pids.append((int(pid), rest) if pid.isdecimal() else (0, line))
-    return _report(dialect, "", "survivors" if pids else "done", pids, next=next)
+def _last_report(dialect: Dialect, survivors: Iterable[Left], next: str) -> Message:
+    """Of no unit: all is stopped, or this is who lives on."""
+    pids = tuple((left.pid, left.words) for left in survivors)
+    return _progress(dialect, Report("", SURVIVORS if pids else DONE, pids, next=next, processes=len(pids)))
 
 
 def _signal(effect: effects.Effect, dialect: Dialect) -> Message:

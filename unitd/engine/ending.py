@@ -13,9 +13,10 @@ from unitd.engine.record import Fixed, Record
 from unitd.jobs.transaction import Planned, Transaction
 from unitd.machines.phases import Service
 from unitd.machines.step import Limit
+from unitd.model.claims import claim_of
 from unitd.model.dependencies import Atom
-from unitd.model.effects import KillEverything, Leave, Level, UnitChanged, Verify
-from unitd.model.events import Leaving, ShutdownAsked, Survivors
+from unitd.model.effects import KillEverything, Leave, Level, StageChanged, UnitChanged, Verify
+from unitd.model.events import Leaving, Left, ShutdownAsked, Survivors
 from unitd.model.refusals import Kind, Refusal
 from unitd.model.states import INFINITY, SECOND, Active, JobResult, JobType
 from unitd.shutdown import budget, waves
@@ -58,6 +59,7 @@ def begin(core: Core, asked: ShutdownAsked) -> None:
         lambda name: isinstance(core.units.records[name].state, Service),
     )
     core.ending = Ending(asked.leaving, asked.code, core.now, bounds.waves_end, bounds.end, found.depth)
+    core.ending.claims = tuple(claim for record in records if (claim := claim_of(record.unit)) is not None)
     who = asked.by.what + (f" (uid {asked.by.uid}, pid {asked.by.pid})" if asked.by.pid else "")
     plural = "" if len(records) == 1 else "s"
     core.log(Level.NOTICE, f"{asked.leaving} asked for by {who}: {len(records)} unit{plural} to stop")
@@ -114,6 +116,7 @@ def advance(core: Core) -> None:
     if ending.step == "waves":
         if not core.up:
             ending.step = "spared"
+            core.emit(StageChanged())
             _verify(core, ending)
         elif core.now >= ending.waves_end:
             left = sorted(core.up)
@@ -127,7 +130,7 @@ def advance(core: Core) -> None:
 def _verify(core: Core, ending: Ending) -> None:
     """Is anybody left?"""
     ending.verifying = True
-    core.emit(Verify())
+    core.emit(Verify(ending.claims))
 
 
 def _look_again(core: Core, ending: Ending) -> None:
@@ -139,7 +142,8 @@ def _look_again(core: Core, ending: Ending) -> None:
 def _kill(core: Core, ending: Ending) -> None:
     if ending.step != "killed":
         ending.step, ending.pause = "killed", 0
-    core.emit(KillEverything(SIGKILL))
+        core.emit(StageChanged())
+    core.emit(KillEverything(SIGKILL, ending.claims))
     _look_again(core, ending)
 
 
@@ -149,7 +153,10 @@ def survivors(core: Core, event: Survivors) -> None:
     if ending is None or ending.step in ("waves", "left"):
         return
     ending.verifying = False
+    if {left.pid for left in ending.left} != {left.pid for left in event.left}:
+        core.emit(StageChanged())
     ending.left = event.left
+    _name(core, ending, event.named)
     if not event.left:
         _leave(core, ending)
     elif core.now >= ending.end:
@@ -160,12 +167,22 @@ def survivors(core: Core, event: Survivors) -> None:
         _kill(core, ending)
     elif ending.kill_at >= INFINITY:
         for line in event.left:
-            core.log(Level.NOTICE, f"was spared, and is asked to end now: {line}")
-        core.emit(KillEverything(SIGTERM))
+            spared = f"was spared, and is asked to end now: {line}"
+            core.log(Level.NOTICE, spared if line.ours else line.sentence)
+        core.emit(KillEverything(SIGTERM, ending.claims))
         ending.kill_at = min(core.now + GRACE, ending.end - (ending.end - core.now) // 2)
         _look_again(core, ending)
     else:
         _look_again(core, ending)
+
+
+def _name(core: Core, ending: Ending, named: tuple[Left, ...]) -> None:
+    """Say once who is left alone."""
+    told = {(left.pid, left.unit, left.found) for left in ending.named}
+    fresh = tuple(left for left in named if (left.pid, left.unit, left.found) not in told)
+    for left in fresh:
+        core.log(Level.WARNING, left.sentence, left.unit)
+    ending.named += fresh
 
 
 def _leave(core: Core, ending: Ending) -> None:

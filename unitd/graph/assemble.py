@@ -247,7 +247,7 @@ def _judge_support(draft: Draft, config: Config) -> None:
         asked = draft.settings[name]
         if row.support is Support.LOSS:
             if asked != row.default:
-                draft.problem(name, "it is not carried out yet")
+                draft.problem(name, row.loss)
         elif asked in row.asks_nothing:
             continue
         elif config.allow_weaker_sandbox:

@@ -13,6 +13,7 @@ from unitd.host import processes
 from unitd.host.children import Children
 from unitd.host.kill import in_order
 from unitd.host.ports import Groups
+from unitd.model.events import Left
 
 _PASSES = 16
 _LOOKS = 3
@@ -59,11 +60,11 @@ class Sweep:
             if pid in everyone and pid not in excepted and everyone[pid].is_alive and everyone[pid].parent != _KTHREADD
         }
 
-    def survivors(self) -> tuple[str, ...]:
-        """The same, each as `PID (command) of UNIT in WCHAN`; after a SIGKILL to everyone they get it again."""
+    def survivors(self) -> tuple[Left, ...]:
+        """The same, described; after a SIGKILL to everyone they get it again."""
         if self._is_last:
             self.signal_everyone(signal.SIGKILL)
-        return tuple(processes.described(pid, unit) for pid, unit in self.left().items())
+        return tuple(Left(pid, unit=unit, command=processes.command_line(pid)) for pid, unit in self.left().items())
 
     def signal_everyone(self, number: int) -> None:
         """The signal to all, deepest first, until nobody new is found; SIGKILL at once to whole cgroups too."""

@@ -319,12 +319,14 @@ class Left(Struct, frozen=True):
     @property
     def sentence(self) -> str:
         """What a foreign one has to do with the unit, in a sentence."""
-        who = f"{self.command} (PID {self.pid})" if self.pid else "a process that cannot be seen"
+        who = f"{self.command} (PID {self.pid})"
         match self.found:
             case "invocation id":
                 said = f"{who} carries the invocation id of {self.unit}, and is not ours"
             case "process filter":
                 said = f"{who} matches ProcessFilter= of {self.unit}, and is not ours"
+            case held if not self.pid:
+                said = f"{held} of {self.unit} is held by a process that cannot be seen"
             case held:
                 said = f"{held} of {self.unit} is held by {who}, which is not ours"
         return f"{said}: {self.note}" if self.note else said

@@ -9,6 +9,7 @@ from typing import Any, Final
 from unitd.model.effects import Condition
 from unitd.model.setting import Context, Fatal, Parse
 from unitd.syntax import command, unit_name, words
+from unitd.syntax.claims import Port, ProcessFilter, parse_port, parse_process_filter
 from unitd.syntax.values import (
     INFINITY,
     Bad,
@@ -367,6 +368,22 @@ def flag_or_words(text: str, context: Context) -> str:
 def raw_item(text: str, context: Context) -> tuple[str, ...]:
     """The whole value as one item of a list."""
     return (context.expand(text),)
+
+
+def ports(text: str, context: Context) -> tuple[Port, ...]:
+    """[ADDRESS:]PORT[/udp], several."""
+    kept = []
+    for word in word_list(text, context):
+        try:
+            kept.append(parse_port(word))
+        except Bad as fault:
+            context.note(str(fault))
+    return tuple(kept)
+
+
+def process_filter(text: str, context: Context) -> tuple[ProcessFilter, ...]:
+    """A glob on the program's path and words of its command line."""
+    return (parse_process_filter(context.expand(text)),)
 
 
 def processors(text: str, context: Context) -> tuple[int, ...]:

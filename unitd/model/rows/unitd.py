@@ -7,12 +7,25 @@ from unitd.model.rows.kinds import LOSS, Rows
 from unitd.model.states import INFINITY, SECOND
 
 _X = Rows("X-Unitd")
-
+_NO_BLOCK: Final = LOSS | {"loss": "a shutdown and `unitctl orphans` go by it, but it does not hold back a start yet"}
 
 ROWS: Final = (
-    _X.list("Ports", parsing.word_list, "", "Ports that the unit owns, as [ADDRESS:]PORT[/udp].", **LOSS),
-    _X.list("ProcessFilter", parsing.raw_item, "", "Programs that the unit owns.", **LOSS),
-    _X.row("OnConflict", parsing.one_of("block", "kill"), "block", "", "What becomes of foreign owners.", **LOSS),
+    _X.list("Ports", parsing.ports, "", "Ports that the unit owns, as [ADDRESS:]PORT[/udp].", **_NO_BLOCK),
+    _X.list(
+        "ProcessFilter",
+        parsing.process_filter,
+        "",
+        "Programs that the unit owns: a glob on the path, then words of the command line.",
+        **_NO_BLOCK,
+    ),
+    _X.row(
+        "OnConflict",
+        parsing.one_of("block", "kill"),
+        "block",
+        "",
+        "What becomes of foreign owners at the end of a shutdown: named, or killed.",
+        **_NO_BLOCK,
+    ),
     _X.list("ReadyTcp", parsing.raw_item, "", "Ready when this port answers.", **LOSS),
     _X.list("ReadyHttp", parsing.raw_item, "", "Ready when this URL answers.", **LOSS),
     _X.list("ReadyExec", parsing.commands, "", "Ready when this command succeeds.", **LOSS),
