@@ -7,10 +7,13 @@ import asyncio
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from unitd.bus.changes import Changes, Listener, progress
 from unitd.bus.dispatch import Dispatch, Log
+from unitd.bus.dispatch import Kept as KeptCalls
+from unitd.bus.link import Kept as KeptLink
 from unitd.bus.link import Link, address_of
 from unitd.bus.ports import World
 from unitd.bus.private import Private
@@ -26,10 +29,28 @@ _BUS_SOCKET: Final = "dbus.socket"
 _BUS_DAEMONS: Final = ("dbus.service", "dbus-broker.service", "dbus.socket")
 
 
-class Bus:
-    """All connections of the daemon. `post` queues an event for the engine; tokens above 0 are the bus' own."""
+class Kept(Struct, frozen=True):
+    """All that the next program image needs of this one's bus. `sockets`: path -> descriptor that listens there."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, world: World, post: Callable[[Event], None], log: Log) -> None:
+    sockets: dict[str, int]
+    calls: KeptCalls
+    link: KeptLink | None = None
+
+
+class Bus:
+    """All connections of the daemon. `post` queues an event for the engine; tokens above 0 are the bus' own.
+
+    `kept`: what an earlier program image handed over.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        world: World,
+        post: Callable[[Event], None],
+        log: Log,
+        kept: Kept | None = None,
+    ) -> None:
         self._loop = loop
         self._post = post
         self._log = log
@@ -40,10 +61,14 @@ class Bus:
         self._names: list[str] = []
         self._ended: list[int] = []
         self._tick: asyncio.TimerHandle | None = None
+        self._kept = kept
+        if kept is not None:
+            self._dispatch.take_up(None, kept.calls)
 
     def listen(self, path: str, dialect: Dialect = PYZINIT, *, root_only: bool = False) -> None:
         """Serve a private socket at this path; OSError when it cannot be made."""
-        self._servers.append(Private(self._loop, path, dialect, self._dispatch, self._log, root_only=root_only))
+        fd = self._kept.sockets.get(path, -1) if self._kept is not None else -1
+        self._servers.append(Private(self._loop, path, dialect, self._dispatch, self._log, root_only=root_only, fd=fd))
 
     def join(self, bus: str) -> None:
         """Be on a bus, "system", "session" or an address, as soon and as long as it is there; "none": on none."""
@@ -52,10 +77,13 @@ class Bus:
             if bus != "none":
                 self._log(Level.NOTICE, f"cannot join the {bus} bus: its address is not known")
             return
-        dispatch, post = self._dispatch, self._post
-        self._link = Link(self._loop, address, PYZINIT, dispatch, post, self._log, self._bus_is_up)
+        kept = self._kept.link if self._kept is not None else None
+        common = (self._dispatch, self._post, self._log)
+        self._link = Link(self._loop, address, PYZINIT, *common, self._bus_is_up, kept)
         for name in self._names:
             self._link.watch(name)
+        if self._kept is not None and kept is not None:
+            self._dispatch.take_up(self._link, self._kept.calls)
 
     def watch_name(self, name: str) -> None:
         """Tell who owns a bus name, now and whenever that changes (BusNameChanged)."""
@@ -106,6 +134,30 @@ class Bus:
             if sum(client.unread for client in lagging) >= unread:
                 return
 
+    def pause(self) -> None:
+        """Take no calls from anybody, until go_on or the next program image."""
+        for server in self._servers:
+            server.pause()
+        if self._link is not None:
+            self._link.pause()
+
+    def go_on(self) -> None:
+        """Take calls again."""
+        for server in self._servers:
+            server.go_on()
+        if self._link is not None:
+            self._link.go_on()
+
+    @property
+    def is_quiet(self) -> bool:
+        """Nothing is under way between us and a bus daemon."""
+        return self._link is None or self._link.is_quiet
+
+    def kept(self) -> Kept:
+        """What another program image needs to go on; all goes on all the same. Clients of private sockets are not."""
+        sockets = {server.path: server.fileno() for server in self._servers}
+        return Kept(sockets, self._dispatch.kept(self._link), self._link.kept() if self._link is not None else None)
+
     def close(self) -> None:
         """End all connections."""
         if self._tick is not None:
@@ -151,6 +203,6 @@ class Bus:
         self._tick = None
         for dialect, ears in self._listeners().items():
             world = self._dispatch.world(dialect)
-            for signal in progress(world, world.view.stopping()):
+            for signal in progress(world):
                 self._say(signal, dialect, ears)
         self._watch_shutdown()

@@ -19,7 +19,7 @@ from unitd.model.effects import Answer, Level
 from unitd.model.events import Event, JobAsked
 from unitd.model.refusals import Kind, Refusal
 from unitd.wire.dialects import Dialect
-from unitd.wire.message import NO_REPLY_EXPECTED, Message, Type, encode
+from unitd.wire.message import NO_REPLY_EXPECTED, Message, Type, decode, encode
 
 Log: TypeAlias = Callable[[Level, str], None]
 
@@ -43,6 +43,14 @@ class _Waiting(Struct, frozen=True):
     asked: Message
     then: Callable[[Any], Outcome]
     for_job: bool
+
+
+class Kept(Struct, frozen=True):
+    """`references`: of which caller to which unit, how many. `unanswered`: calls, as bytes."""
+
+    exit_code: int
+    references: tuple[tuple[str, str, int], ...] = ()
+    unanswered: tuple[bytes, ...] = ()
 
 
 class Dispatch:
@@ -95,6 +103,21 @@ class Dispatch:
             if waiting.for_job and isinstance(effect.value, int):
                 waiting.connection.track(waiting.asked.sender, effect.value)
         self._settle(waiting.connection, waiting.asked, outcome, held=True)
+
+    def kept(self, connection: Connection | None) -> Kept:
+        """What another program image needs to go on with the calls of the one connection that stays."""
+        rows = ((sender, unit, n) for (of, sender, unit), n in self._references.items() if of is connection and n)
+        asked = (encode(each.asked) for each in self._waiting.values() if each.connection is connection)
+        return Kept(self._world.exit_code, tuple(sorted(rows)), tuple(asked))
+
+    def take_up(self, connection: Connection | None, kept: Kept) -> None:
+        """Go on where another program image stopped; what waited for an answer waited for this image, and has it."""
+        self._world = replace(self._world, exit_code=kept.exit_code)
+        self._worlds.clear()
+        if connection is not None:
+            self._references.update({(connection, sender, unit): n for sender, unit, n in kept.references})
+            for raw in kept.unanswered:
+                self._send(connection, decode(raw), Reply())
 
     def flush(self) -> None:
         """Send the answers that were held."""

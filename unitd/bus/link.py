@@ -1,7 +1,8 @@
 """The connection to a bus daemon, and the only importer of a D-Bus library.
 
-The library connects, authenticates and reads; dbus-fast, or dbus-next with UNITD_DBUS=dbus-next. What we send goes
-through our own Outbox: both libraries take a full socket for a fatal fault. It is imported when the first bus is
+The library finds the address, authenticates and says Hello; dbus-fast, or dbus-next with UNITD_DBUS=dbus-next. What
+is said from then on goes over our own Stream: both libraries take a full socket for a fatal fault, and keep what they
+have read of a message where a re-executed daemon could not get at it. The library is imported when the first bus is
 joined, since a daemon without a bus does not need it. Descriptors are not negotiated, so a bus daemon delivers none.
 """
 
@@ -12,16 +13,19 @@ import socket
 from collections.abc import Callable
 from typing import Any, Final
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from unitd.bus.calls import Credentials
 from unitd.bus.dispatch import Dispatch, Log
-from unitd.bus.outbox import Outbox
+from unitd.bus.stream import Kept as KeptStream
+from unitd.bus.stream import Refused, Stream
 from unitd.model.effects import Level
 from unitd.model.events import BusNameChanged, Event
 from unitd.model.refusals import Kind
 from unitd.wire.dialects import DBUS, DBUS_PATH, Dialect
-from unitd.wire.message import Message, Type
+from unitd.wire.message import Message, Type, encode
 
-_UNREAD_LIMIT: Final = 2**26
 _FIRST_PAUSE_S: Final = 0.25
 _LONGEST_PAUSE_S: Final = 8.0
 _MOST_WAITING: Final = 256
@@ -46,23 +50,25 @@ def address_of(bus: str) -> str:
             return bus
 
 
-class _Writer:
-    """Stands in for the library's writer, which ends the connection when the socket is full (EAGAIN)."""
+class Kept(Struct, frozen=True):
+    """A connection that the next program image goes on with. `name`: our unique name; `watched`: name -> owner.
 
-    def __init__(self, outbox: Outbox) -> None:
-        self._outbox = outbox
+    `jobs`: who is to hear of which job. The bus daemon keeps the name, and what signals we asked for.
+    """
 
-    def schedule_write(self, message: Any = None, future: Any = None) -> None:
-        if message is not None:
-            self._outbox.send(bytes(message._marshall(False)))
-        if future is not None and not future.done():
-            future.set_result(None)
+    name: str
+    stream: KeptStream
+    subscribed: tuple[str, ...]
+    jobs: dict[int, str]
+    known: dict[str, Credentials]
+    watched: dict[str, str]
 
 
 class Link:
     """Joins the bus when it is there, owns the name, and joins again when it comes back.
 
-    `ready`: whether to try at all now. A signal goes out while somebody subscribed, or waits for a job.
+    `ready`: whether to try at all now; `kept`: what an earlier program image was joined by. A signal goes out while
+    somebody subscribed, or waits for a job.
     """
 
     def __init__(
@@ -74,6 +80,7 @@ class Link:
         post: Callable[[Event], None],
         log: Log,
         ready: Callable[[], bool] = lambda: True,
+        kept: Kept | None = None,
     ) -> None:
         self.dialect = dialect
         self.ours = ""
@@ -84,28 +91,32 @@ class Link:
         self._log = log
         self._ready = ready
         self._library: Any = None
-        self._bus: Any = None
-        self._outbox: Outbox | None = None
+        self._stream: Stream | None = None
+        self._name = ""
+        self._joined = False
         self._subscribed: set[str] = set()
         self._jobs: dict[int, str] = {}
         self._known: dict[str, Credentials] = {}
         self._strangers: dict[str, list[Message]] = {}
         self._watched: dict[str, str] = {}
+        self._held: list[Message] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._pause = _FIRST_PAUSE_S
         self._timer: asyncio.TimerHandle | None = None
         self._said = ""
+        if kept is not None:
+            self._take_up(kept)
         self._run = self._begin(self._live())
 
     # --- for the rest of the bus ------------------------------------------------------------------
 
     @property
     def hears(self) -> bool:
-        return self._outbox is not None and bool(self._subscribed or self._jobs)
+        return self._stream is not None and bool(self._subscribed or self._jobs)
 
     def send(self, raw: bytes) -> None:
-        if self._outbox is not None:
-            self._outbox.send(raw)
+        if self._stream is not None:
+            self._stream.send(raw)
 
     def enrol(self, sender: str, wanted: bool) -> Kind | None:
         if (sender in self._subscribed) is wanted:
@@ -125,7 +136,7 @@ class Link:
         """Tell who owns the name, now and whenever that changes."""
         if name not in self._watched:
             self._watched[name] = ""
-            if self._bus is not None:
+            if self._stream is not None:
                 self._begin(self._ask_owner(name))
 
     def hurry(self) -> None:
@@ -143,6 +154,45 @@ class Link:
             self._timer.cancel()
         self._leave()
 
+    # --- handing over -----------------------------------------------------------------------------
+
+    def pause(self) -> None:
+        """Take no calls: they wait here, or come again in the next program image."""
+        self._held = [] if self._held is None else self._held
+
+    def go_on(self) -> None:
+        """Take calls again, first those that waited."""
+        held, self._held = self._held or [], None
+        for asked in held:
+            self._called(asked)
+
+    @property
+    def is_quiet(self) -> bool:
+        """No call of ours waits for its answer."""
+        return not self._tasks - {self._run}
+
+    def kept(self) -> Kept | None:
+        """What another program image needs to go on with this connection; None: it has to join anew."""
+        if self._stream is None or not self._joined or not self.is_quiet:
+            return None
+        now = self._stream.kept()
+        again = b"".join(encode(asked) for asked in self._held or ())
+        return Kept(
+            self._name,
+            replace(now, unread=again + now.unread),
+            tuple(sorted(self._subscribed)),
+            dict(self._jobs),
+            dict(self._known),
+            dict(self._watched),
+        )
+
+    def _take_up(self, kept: Kept) -> None:
+        self._subscribed = set(kept.subscribed)
+        self._jobs, self._known, self._watched = dict(kept.jobs), dict(kept.known), dict(kept.watched)
+        self._name = kept.name
+        self._listen(socket.socket(fileno=kept.stream.fd)).resume(kept.stream)
+        self._joined = True
+
     # --- coming and going -------------------------------------------------------------------------
 
     def _begin(self, work: Any) -> asyncio.Task[None]:
@@ -155,10 +205,11 @@ class Link:
         """Join, stay until the connection ends, pause, and again."""
         while True:
             try:
-                if self._ready():
-                    await self._join()
+                if self._joined or self._ready():
+                    if not self._joined:
+                        await self._join()
                     self._pause = _FIRST_PAUSE_S
-                    await self._bus.wait_for_disconnect()
+                    await self._ended
                     raise Unjoined("the connection ended")
             except Exception as fault:
                 self._say(f"cannot be on the bus {self._address}: {str(fault) or type(fault).__name__}")
@@ -180,31 +231,37 @@ class Link:
         await _reach(self._loop, self._address)
         self._library = self._library or _import()
         bus = self._library.aio.MessageBus(bus_address=self._address)
-        self._bus = bus
-        await bus.connect()
-        self._outbox = Outbox(self._loop, bus._sock, _UNREAD_LIMIT, self._lost)
-        bus._writer = _Writer(self._outbox)
-        bus.add_message_handler(self._heard)
-        reply = await self._ask("RequestName", "su", [self.dialect.bus_name, _DO_NOT_QUEUE])
+        try:
+            await bus.connect()
+            self._name = bus.unique_name
+            self._listen(bus._sock.dup())
+        finally:
+            _discard(self._loop, bus)
+        reply = await self._ask("RequestName", "su", (self.dialect.bus_name, _DO_NOT_QUEUE))
         if reply[0] not in (_OWNER, _MINE_ALREADY):
             raise Unjoined(f"the name {self.dialect.bus_name} is taken")
+        self._joined = True
         self._say(f"joined the bus {self._address} as {self.dialect.bus_name}", Level.INFO)
         for name in list(self._watched):
             self._begin(self._ask_owner(name))
 
+    def _listen(self, sock: socket.socket) -> Stream:
+        self._ended: asyncio.Future[None] = self._loop.create_future()
+        self._stream = Stream(self._loop, sock, self._dispatch.serial, self._heard, self._lost)
+        return self._stream
+
     def _lost(self, reason: str) -> None:
-        self._say(f"cannot write to the bus {self._address}: {reason or 'it is gone'}")
-        if self._bus is not None:
-            self._bus.disconnect()
+        if reason:
+            self._say(f"cannot go on with the bus {self._address}: {reason}")
+        if not self._ended.done():
+            self._ended.set_result(None)
 
     def _leave(self) -> None:
         """Forget all that the connection was for."""
-        bus, self._bus = self._bus, None
-        if self._outbox is not None:
-            self._outbox.close()
-            self._outbox = None
-        if bus is not None:
-            _discard(bus)
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+        self._joined, self._name = False, ""
         self._dispatch.forget(self)
         self._subscribed.clear()
         self._jobs.clear()
@@ -223,32 +280,28 @@ class Link:
 
     # --- the bus daemon ---------------------------------------------------------------------------
 
-    async def _ask(self, member: str, signature: str, body: list[Any]) -> list[Any]:
-        """The body of the bus daemon's answer; raises Unjoined for an error."""
-        call = self._library.Message(
-            destination=DBUS, path=DBUS_PATH, interface=DBUS, member=member, signature=signature, body=body
-        )
-        reply = await self._bus.call(call)
-        if reply is None or reply.message_type is self._library.MessageType.ERROR:
-            raise Unjoined(f"{member}: {reply.body[0] if reply and reply.body else 'no answer'}")
-        answer: list[Any] = reply.body
-        return answer
+    async def _ask(self, member: str, signature: str, body: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The body of the bus daemon's answer; raises Refused."""
+        if self._stream is None:
+            raise Refused("the connection ended")
+        call = Message(Type.CALL, DBUS_PATH, DBUS, member, destination=DBUS, signature=signature, body=body, serial=1)
+        return await self._stream.call(call)
 
     async def _follow(self, name: str) -> None:
         rule = f"type='signal',sender='{DBUS}',interface='{DBUS}',member='NameOwnerChanged',arg0='{name}'"
-        await self._ask("AddMatch", "s", [rule])
+        await self._ask("AddMatch", "s", (rule,))
 
     async def _unfollow(self, name: str) -> None:
         rule = f"type='signal',sender='{DBUS}',interface='{DBUS}',member='NameOwnerChanged',arg0='{name}'"
         with contextlib.suppress(Exception):
-            await self._ask("RemoveMatch", "s", [rule])
+            await self._ask("RemoveMatch", "s", (rule,))
 
     async def _ask_owner(self, name: str) -> None:
         with contextlib.suppress(Exception):
             await self._follow(name)
             try:
-                (owner,) = await self._ask("GetNameOwner", "s", [name])
-            except Unjoined:
+                (owner,) = await self._ask("GetNameOwner", "s", (name,))
+            except Refused:
                 owner = ""
             await self._tell_owner(name, owner)
 
@@ -256,20 +309,18 @@ class Link:
         pid = 0
         if owner:
             with contextlib.suppress(Exception):
-                (pid,) = await self._ask("GetConnectionUnixProcessID", "s", [owner])
+                (pid,) = await self._ask("GetConnectionUnixProcessID", "s", (owner,))
         self._watched[name] = owner
         self._post(BusNameChanged(name, owner, pid))
 
-    def _heard(self, message: Any) -> bool:
-        """A message from the bus; True: it needs nothing more of the library."""
-        if message.message_type is self._library.MessageType.METHOD_CALL:
-            self._called(self._converted(message))
-            return True
-        if message.message_type is self._library.MessageType.SIGNAL and message.sender == DBUS:
-            if message.member == "NameOwnerChanged" and message.signature == "sss":
-                self._owner_changed(*message.body)
-            return True
-        return False
+    def _heard(self, got: Message) -> None:
+        if got.type == Type.SIGNAL:
+            if (got.sender, got.member, got.signature) == (DBUS, "NameOwnerChanged", "sss"):
+                self._owner_changed(*got.body)
+        elif self._held is not None:
+            self._held.append(got)
+        else:
+            self._called(got)
 
     def _owner_changed(self, name: str, old: str, new: str) -> None:
         if name in self._watched:
@@ -300,31 +351,17 @@ class Link:
         by = Credentials(-1)
         try:
             await self._follow(sender)
-            (facts,) = await self._ask("GetConnectionCredentials", "s", [sender])
+            (facts,) = await self._ask("GetConnectionCredentials", "s", (sender,))
             by = Credentials(
-                facts["UnixUserID"].value,
-                facts["ProcessID"].value if "ProcessID" in facts else 0,
-                tuple(facts["UnixGroupIDs"].value) if "UnixGroupIDs" in facts else (),
+                facts["UnixUserID"][1],
+                facts["ProcessID"][1] if "ProcessID" in facts else 0,
+                tuple(facts["UnixGroupIDs"][1]) if "UnixGroupIDs" in facts else (),
             )
             self._known[sender] = by
-        except (Unjoined, KeyError):
+        except (Refused, KeyError):
             self._begin(self._unfollow(sender))
         for asked in self._strangers.pop(sender, ()):
             self._dispatch.take(self, asked, by)
-
-    def _converted(self, message: Any) -> Message:
-        return Message(
-            Type.CALL,
-            path=message.path,
-            interface=message.interface or "",
-            member=message.member,
-            destination=message.destination or "",
-            sender=message.sender or "",
-            signature=message.signature,
-            body=tuple(_plain(value, self._library.Variant) for value in message.body),
-            flags=message.flags.value,
-            serial=message.serial,
-        )
 
 
 async def _reach(loop: asyncio.AbstractEventLoop, address: str) -> None:
@@ -335,23 +372,15 @@ async def _reach(loop: asyncio.AbstractEventLoop, address: str) -> None:
             await loop.sock_connect(probe, path)
 
 
-def _discard(bus: Any) -> None:
-    """End a connection for good, however far it came; the library may leave its socket open."""
-    sock, stream = bus._sock, bus._stream
-    for end in (bus.disconnect, bus._finalize, *(each.close for each in (stream, sock) if each is not None)):
-        with contextlib.suppress(Exception):
-            end()
-
-
-def _plain(value: Any, variant: type[Any]) -> Any:
-    """The library's variants become (signature, value); depth is bounded by the bus daemon's own check."""
-    if isinstance(value, variant):
-        return (value.signature, _plain(value.value, variant))
-    if isinstance(value, dict):
-        return {key: _plain(each, variant) for key, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return type(value)(_plain(each, variant) for each in value)
-    return value
+def _discard(loop: asyncio.AbstractEventLoop, bus: Any) -> None:
+    """Have the library read and write no more, and close its ends; the connection lives on in a duplicate, if any."""
+    for sock in (bus._stream, bus._sock):
+        if sock is not None:
+            with contextlib.suppress(OSError, ValueError):
+                loop.remove_reader(sock.fileno())
+                loop.remove_writer(sock.fileno())
+            with contextlib.suppress(OSError):
+                sock.close()
 
 
 def _import() -> Any:

@@ -68,6 +68,10 @@ class Outbox:
             self.size = 0
             self._done()
 
+    def waiting(self) -> bytes:
+        """What is not written yet."""
+        return b"".join(self._waiting)
+
     def emptied(self) -> asyncio.Future[None]:
         """Done when nothing waits any more."""
         future = self._loop.create_future()

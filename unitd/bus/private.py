@@ -122,7 +122,7 @@ class Client:
         while (size := message.size(self._buffer)) and self._socket.fileno() >= 0:
             if size > LARGEST_CALL:
                 raise Malformed(f"cannot take a call of {size} bytes")
-            if len(self._buffer) < size:
+            if len(self._buffer) < size or self._server.paused:
                 return
             if self._outbox.size > _PAUSE_ABOVE:
                 self._loop.remove_reader(self._socket)
@@ -132,8 +132,18 @@ class Client:
             self._take(message.decode(raw))
 
     def _resume(self) -> None:
-        self._loop.add_reader(self._socket, self._readable)
-        self._read()
+        if not self._server.paused:
+            self._loop.add_reader(self._socket, self._readable)
+            self._read()
+
+    def pause(self) -> None:
+        """Take no calls; what comes meanwhile is left unread."""
+        self._loop.remove_reader(self._socket)
+
+    def go_on(self) -> None:
+        """Take calls again, unless answers wait to be read: then once they are."""
+        if not self._outbox.size:
+            self._resume()
 
     def _take(self, asked: Message) -> None:
         if asked.type != Type.CALL:
@@ -158,7 +168,10 @@ class _FromTheBus:
 
 
 class Private:
-    """The server. `path`: where it is found; `root_only`: nobody else gets in (as systemd's private socket)."""
+    """The server. `path`: where it is found; `root_only`: nobody else gets in (as systemd's private socket).
+
+    `fd`: the descriptor of its listening socket, when an earlier program image made it.
+    """
 
     def __init__(
         self,
@@ -169,18 +182,22 @@ class Private:
         log: Log,
         *,
         root_only: bool = False,
+        fd: int = -1,
     ) -> None:
         self.loop = loop
         self.dialect = dialect
         self.dispatch = dispatch
         self.guid = os.urandom(16).hex()
         self.clients: list[Client] = []
-        self._path = path
+        self.path = path
+        self.paused = False
+        """No call is taken, and no client accepted."""
         self._log = log
         self._root_only = root_only
         self._count = 0
         self._of_user: Counter[int] = Counter()
-        self._socket = _listen(path, 0o600 if root_only else 0o666)
+        self._socket = _listen(path, 0o600 if root_only else 0o666) if fd < 0 else socket.socket(fileno=fd)
+        self._socket.setblocking(False)
         loop.add_reader(self._socket, self._accept)
 
     def close(self) -> None:
@@ -190,7 +207,25 @@ class Private:
             client.drop()
         self._socket.close()
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(self._path)
+            os.unlink(self.path)
+
+    def fileno(self) -> int:
+        """The listening socket's descriptor, by which another program image can go on."""
+        return self._socket.fileno()
+
+    def pause(self) -> None:
+        """Take no calls and no clients, until go_on."""
+        self.paused = True
+        self.loop.remove_reader(self._socket)
+        for client in self.clients:
+            client.pause()
+
+    def go_on(self) -> None:
+        """Take calls and clients again."""
+        self.paused = False
+        self._resume()
+        for client in list(self.clients):
+            client.go_on()
 
     def gone(self, client: Client, reason: str) -> None:
         """A client's connection ended."""
@@ -203,7 +238,7 @@ class Private:
             self._log(Level.NOTICE, f"cannot go on with client pid {client.by.pid} (uid {client.by.uid}): {reason}")
 
     def _accept(self) -> None:
-        while self._socket.fileno() >= 0:
+        while self._socket.fileno() >= 0 and not self.paused:
             try:
                 sock, _ = self._socket.accept()
             except (BlockingIOError, InterruptedError):
@@ -222,7 +257,7 @@ class Private:
         self.loop.call_later(_RETRY_S, self._resume)
 
     def _resume(self) -> None:
-        if self._socket.fileno() >= 0:
+        if self._socket.fileno() >= 0 and not self.paused:
             self.loop.add_reader(self._socket, self._accept)
 
     def _welcome(self, sock: socket.socket) -> None:

@@ -28,6 +28,7 @@ from unitd.model.events import (
     JobAsked,
     KillAsked,
     LoadAsked,
+    ReexecAsked,
     ReloadAsked,
     ResetFailedAsked,
     ShutdownAsked,
@@ -151,6 +152,7 @@ class Engine:
                 | ResetFailedAsked()
                 | LoadAsked()
                 | ReloadAsked()
+                | ReexecAsked()
                 | ShutdownAsked()
             ):
                 requests.handle(core, event)

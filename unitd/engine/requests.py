@@ -1,7 +1,7 @@
 """What others ask of the engine, and the answers; refusals are answers too."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from msgspec.structs import replace
 
@@ -11,13 +11,14 @@ from unitd.engine.record import Record
 from unitd.jobs.admission import load_refusal, manual
 from unitd.machines.phases import Dead, Service
 from unitd.machines.step import Reset
-from unitd.model.effects import Answer, Kill, Level, Scope
+from unitd.model.effects import Answer, Kill, Level, Reexec, Scope
 from unitd.model.events import (
     Caller,
     CancelAsked,
     JobAsked,
     KillAsked,
     LoadAsked,
+    ReexecAsked,
     ReloadAsked,
     Request,
     ResetFailedAsked,
@@ -28,13 +29,18 @@ from unitd.model.refusals import Kind, Refusal
 from unitd.model.states import JobResult, JobType, Load
 from unitd.syntax.unit_name import valid
 
+_LATER: Final = object()
+"""In place of an answer: who carries out the effect gives it."""
+
 
 def handle(core: Core, request: Request) -> None:
-    """Carry out a request and answer it."""
+    """Carry out a request and answer it, if it is not for others to answer."""
     try:
         value = _ROUTES[type(request)](core, request)
     except Refusal as refusal:
         value = refusal
+    if value is _LATER:
+        return
     if request.token:
         core.emit(Answer(request.token, value))
     elif isinstance(value, Refusal):
@@ -151,6 +157,13 @@ def _reload(core: Core, asked: ReloadAsked) -> Any:
     return reloading.compare(core) if asked.dry else reloading.reload(core)
 
 
+def _reexec(core: Core, asked: ReexecAsked) -> Any:
+    if core.ending is not None:
+        raise Refusal(Kind.SHUTTING_DOWN, "", "cannot re-execute: a shutdown is under way")
+    core.emit(Reexec(asked.token, asked.by))
+    return _LATER
+
+
 def _shutdown(core: Core, asked: ShutdownAsked) -> None:
     ending.begin(core, asked)
 
@@ -162,5 +175,6 @@ _ROUTES: dict[type, Callable[[Core, Any], Any]] = {
     ResetFailedAsked: _reset_failed,
     LoadAsked: _load,
     ReloadAsked: _reload,
+    ReexecAsked: _reexec,
     ShutdownAsked: _shutdown,
 }

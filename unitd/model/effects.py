@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 from msgspec import Struct
 
 from unitd.model.claims import Claim
-from unitd.model.events import Leaving, Left
+from unitd.model.events import Caller, Leaving, Left
 from unitd.model.exec_plan import ExecPlan, Role
 from unitd.model.states import JobResult, JobType
 
@@ -264,6 +264,13 @@ class StageChanged(Struct, frozen=True):
     """A shutdown is in another of its last stages, or knows better what is left."""
 
 
+class Reexec(Struct, frozen=True):
+    """Go on as the program that is on disk now, if that can be; answered by who carries it out."""
+
+    token: int
+    by: Caller
+
+
 class Leave(Struct, frozen=True):
     """All is stopped: end the daemon so. `survivors` could not be stopped (exit status 1).
 
@@ -303,5 +310,6 @@ Effect: TypeAlias = (
     | KillEverything
     | Verify
     | StageChanged
+    | Reexec
     | Leave
 )

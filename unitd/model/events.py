@@ -199,7 +199,7 @@ class UnitFilesChanged(Struct, frozen=True):
     """Unit files came or went (after 200 ms of quiet)."""
 
 
-# --- requests: each is answered by effects.Answer(token, ...) in the same handle() -----------------
+# --- requests: each is answered by effects.Answer(token, ...), in the same handle() unless it says otherwise
 
 
 class JobAsked(Struct, frozen=True):
@@ -255,6 +255,13 @@ class ReloadAsked(Struct, frozen=True):
     token: int
     by: Caller = OURSELVES
     dry: bool = False
+
+
+class ReexecAsked(Struct, frozen=True):
+    """daemon-reexec: go on as the program that is on disk now. The answer comes later, from Reexec."""
+
+    token: int
+    by: Caller = OURSELVES
 
 
 class Leaving(StrEnum):
@@ -342,7 +349,9 @@ class Survivors(Struct, frozen=True):
     named: tuple[Left, ...] = ()
 
 
-Request: TypeAlias = JobAsked | CancelAsked | KillAsked | ResetFailedAsked | LoadAsked | ReloadAsked | ShutdownAsked
+Request: TypeAlias = (
+    JobAsked | CancelAsked | KillAsked | ResetFailedAsked | LoadAsked | ReloadAsked | ReexecAsked | ShutdownAsked
+)
 UnitEvent: TypeAlias = (
     Spawned
     | Execed

@@ -340,6 +340,14 @@ _DAEMON: Final = (
         "What Reload would change, as json: the names of units added, removed and changed.",
     ),
     _change("Reload", "", "", lambda call, world, _: requests.reload(call), "Read all unit files again."),
+    _change(
+        "Reexecute",
+        "",
+        "",
+        lambda call, world, _: requests.reexecute(call),
+        "Go on as the program that is on disk now, with all units, jobs and this connection to the bus. Answered when "
+        "that runs; on a private socket the connection ends instead.",
+    ),
     _leave("PowerOff", Leaving.POWEROFF, "Stop everything, then switch the machine off (PID 1) or exit (any other)."),
     _leave("Reboot", Leaving.REBOOT, "The same, and start the machine again."),
     _leave("Halt", Leaving.HALT, "The same, and leave the machine halted."),

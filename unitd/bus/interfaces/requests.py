@@ -13,6 +13,7 @@ from unitd.model.events import (
     KillAsked,
     Leaving,
     LoadAsked,
+    ReexecAsked,
     ReloadAsked,
     ResetFailedAsked,
     ShutdownAsked,
@@ -126,6 +127,11 @@ def cancel(call: Call, id: int) -> Outcome:
 def reload(call: Call) -> Outcome:
     """Read all unit files again."""
     return Ask(lambda token: ReloadAsked(token, call.caller), lambda _: REPLY)
+
+
+def reexecute(call: Call) -> Outcome:
+    """Go on as the program that is on disk now."""
+    return Ask(lambda token: ReexecAsked(token, call.caller), lambda _: REPLY)
 
 
 def reload_diff(call: Call) -> Outcome:
