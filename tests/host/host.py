@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from unitd.host.inotify import Inotify
+from unitd.host.keeper import Shelf
 from unitd.host.perform import Host
 from unitd.model.effects import CheckConditions, Kill, Release, Scope, SocketPlan, Spawn
 from unitd.model.events import (
@@ -165,7 +166,7 @@ async def world(runtime: Path, cgroup: str, boot_id: str = "") -> AsyncIterator[
     """A host below `cgroup` (as in /proc/self/cgroup); at the end everything that it started is killed."""
     loop = asyncio.get_running_loop()
     here = World(loop)
-    inotify = Inotify(loop)
+    inotify, shelf = Inotify(loop), Shelf()
     here.host = Host(
         loop,
         here.post,
@@ -178,6 +179,7 @@ async def world(runtime: Path, cgroup: str, boot_id: str = "") -> AsyncIterator[
         environment={"PATH": PATH},
         notify="",
         warn=here.warnings.append,
+        shelf=shelf,
         cgroup=cgroup,
         boot_id=boot_id,
     )
@@ -189,6 +191,7 @@ async def world(runtime: Path, cgroup: str, boot_id: str = "") -> AsyncIterator[
         here.host.groups.kill_everyone()
         await here.host.close()
         inotify.close()
+        shelf.close()
         with contextlib.suppress(ProcessLookupError):
             assert not here.host.groups.everyone()
 

@@ -1,4 +1,7 @@
-"""Starts the fork server: `python -I -S .../unitd/executor FD`, with nothing on the module path but this package."""
+"""Starts the fork server, with nothing on the module path but this package.
+
+The command line, `python -I -S .../unitd/executor FD SHELF SECONDS RUNTIME`, also tells whose it is (host/keeper).
+"""
 
 import os
 import sys
@@ -7,4 +10,4 @@ if __name__ == "__main__":
     sys.path[0] = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     from unitd.executor.server import serve
 
-    serve(int(sys.argv[1]))
+    serve(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), sys.argv[4])

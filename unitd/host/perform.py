@@ -11,6 +11,7 @@ from unitd.host.cgroups import open_cgroups
 from unitd.host.children import Child, Children
 from unitd.host.forensics import Forensics
 from unitd.host.inotify import Inotify
+from unitd.host.keeper import Shelf
 from unitd.host.kill import Killer, in_order
 from unitd.host.ports import Groups, LogSink, Post, SocketSource, Surroundings
 from unitd.host.reaper import Reaper
@@ -66,7 +67,8 @@ class PidFiles(Protocol):
 class Host:
     """The processes of the daemon's units, and the parts of the rim that effects are for.
 
-    `warn` gets words for the daemon's log; `cgroup`: --cgroup PATH, or "" for the daemon's own.
+    `warn` gets words for the daemon's log; `cgroup`: --cgroup PATH, or "" for the daemon's own; `shelf`: what outlives
+    a daemon that is killed.
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class Host:
         environment: Mapping[str, str],
         notify: str,
         warn: Callable[[str], None],
+        shelf: Shelf,
         cgroup: str = "",
         boot_id: str = "",
     ) -> None:
@@ -104,6 +107,8 @@ class Host:
             Surroundings(logs, sockets, environment, notify),
             joined=self.groups.joined,
             settled=self._settled,
+            shelf=shelf,
+            runtime_dir=runtime_dir,
         )
         self._sweep = Sweep(self.children, self.groups, lambda: self.spawner.server)
         self.reaper = Reaper(

@@ -3,10 +3,11 @@
 The daemon never forks while the fork server lives. At most WINDOW requests are under way that have not been answered
 by a pid; the others wait here. When the fork server dies it is started again: a child that had not execed is killed
 and reported, one that had is taken over, and a request that started nothing is sent once more. Where the server does
-not live, os.fork takes its place.
+not live, os.fork takes its place. When the daemon is killed it stays for a while, as the keeper (host/keeper).
 """
 
 import asyncio
+import contextlib
 import errno
 import marshal
 import os
@@ -21,8 +22,10 @@ from typing import Any
 
 from unitd.executor import child as child_side
 from unitd.executor import server as server_side
+from unitd.executor.keeper import PACKET, door_path
 from unitd.host import processes
 from unitd.host.children import Child, Children
+from unitd.host.keeper import EXECUTOR, Shelf
 from unitd.host.ports import Post, Surroundings
 from unitd.host.processes import Process
 from unitd.host.request import Unusable, request_of
@@ -34,8 +37,6 @@ _PATIENCE = 3
 """How often in a row the fork server may die without an answer, before os.fork takes its place for good."""
 _COMMAND = 200
 """As much of a command line is remembered."""
-_EXECUTOR = os.path.dirname(child_side.__file__)
-_PACKET = server_side.PACKET
 
 
 @dataclass(slots=True, eq=False)
@@ -59,7 +60,10 @@ class _Flight:
 
 
 class Spawner:
-    """The daemon's side of the fork server. `joined(unit)`, `settled()`: called when a child is in, or was told of."""
+    """The daemon's side of the fork server. `joined(unit)`, `settled()`: called when a child is in, or was told of.
+
+    `patience`: how many seconds the fork server waits in `runtime_dir` for the daemon that follows one that was killed.
+    """
 
     def __init__(
         self,
@@ -70,10 +74,14 @@ class Spawner:
         *,
         joined: Callable[[str], None],
         settled: Callable[[], None],
+        shelf: Shelf,
+        runtime_dir: str,
         python: str = sys.executable,
+        patience: float = server_side.PATIENCE_S,
     ) -> None:
         self._loop, self._post, self._children, self._around = loop, post, children, around
         self._joined, self._settled, self._python = joined, settled, python
+        self._shelf, self._runtime_dir, self._patience = shelf, runtime_dir, patience
         self._flights: dict[int, _Flight] = {}
         self._queue: deque[_Flight] = deque()
         self._next = 0
@@ -82,7 +90,8 @@ class Spawner:
         self._channel: socket.socket | None = None
         self._pipes: dict[int, _Flight] = {}
         self._deaths = 0
-        self.executor = _EXECUTOR
+        self._door = ""
+        self.executor = EXECUTOR
         self.server = 0
         """The fork server's pid until it is reaped; 0: there is none."""
         self.nofile = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -90,6 +99,11 @@ class Spawner:
         resource.setrlimit(resource.RLIMIT_NOFILE, (self.nofile[1], self.nofile[1]))
 
     # --- asking ---------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Have a fork server from now on: what the daemon is killed with before has no keeper."""
+        if self._channel is None:
+            self._start_server()
 
     def spawn(self, plan: ExecPlan, procs: str) -> None:
         """Start what the plan says; it joins the cgroup of `procs` ("": none)."""
@@ -122,12 +136,12 @@ class Spawner:
             self._idle = None
 
     def close(self) -> None:
-        """End the fork server, and forget what is under way; its zombie is the reaper's."""
+        """End the fork server, which thus keeps nothing, and forget what is under way; its zombie is the reaper's."""
         self.jobs_done()
         self._queue.clear()
-        self._hang_up()
         if self.server:
             os.kill(self.server, signal.SIGKILL)
+        self._hang_up()
         for pipe in list(self._pipes):
             self._loop.remove_reader(pipe)
             os.close(pipe)
@@ -148,6 +162,7 @@ class Spawner:
                 self._fail(flight, "exception", getattr(error, "errno", None) or errno.EIO, str(error))
                 continue
             request["key"] = flight.key
+            request["about"] = (flight.plan.unit, flight.plan.serial, flight.plan.invocation)
             if flight.prints:
                 self._around.logs.expect(flight.plan.unit, True)
             if flight.plan.idle:
@@ -166,7 +181,7 @@ class Spawner:
         packet = marshal.dumps(request)
         file = -1
         try:
-            if len(packet) > _PACKET:
+            if len(packet) > PACKET:
                 file = os.memfd_create("request", os.MFD_CLOEXEC)
                 with open(file, "wb", closefd=False) as stream:
                     stream.write(packet)
@@ -190,20 +205,23 @@ class Spawner:
         if self._deaths >= _PATIENCE:
             return False
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        command = [self._python, "-I", "-S", "-X", "utf8", self.executor, "3"]
+        fds = [theirs.fileno(), self._shelf.fileno()]
+        words = [*map(str, fds), str(self._patience), self._runtime_dir]
+        command = [self._python, "-I", "-S", "-X", "utf8", self.executor, *words]
         environment = {"PATH": os.defpath, "LC_ALL": "C.UTF-8"}
-        actions = [(os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0), (os.POSIX_SPAWN_DUP2, theirs.fileno(), 3)]
+        actions = [(os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0)]
         try:
-            # A descriptor that is 3 already would keep its close-on-exec flag.
-            if theirs.fileno() == 3:
-                os.set_inheritable(3, True)
+            for fd in fds:
+                os.set_inheritable(fd, True)
             self.server = os.posix_spawn(command[0], command, environment, file_actions=actions, setsigmask=[])
+            self._door = door_path(self._runtime_dir, self.server)
         except OSError:
             ours.close()
             self._deaths = _PATIENCE
             return False
         finally:
             theirs.close()
+            os.set_inheritable(self._shelf.fileno(), False)
         ours.setblocking(False)
         self._channel = ours
         self._loop.add_reader(ours.fileno(), self._receive)
@@ -264,15 +282,14 @@ class Spawner:
         if flight is None:
             return
         if what == "spawned":
-            self._spawned(flight, details[0])
+            self._spawned(flight, *details)
         elif what == "execed":
             self._execed(flight)
         else:
             self._fail(flight, *details)
 
-    def _spawned(self, flight: _Flight, pid: int) -> None:
+    def _spawned(self, flight: _Flight, pid: int, birth: int) -> None:
         plan = flight.plan
-        birth = processes.birth(pid)
         flight.child = Child(plan.unit, pid, birth, plan.serial, plan.invocation, " ".join(plan.argv)[:_COMMAND])
         self._children.add(flight.child)
         self._joined(plan.unit)
@@ -314,6 +331,8 @@ class Spawner:
             self._loop.remove_reader(self._channel.fileno())
             self._channel.close()
             self._channel = None
+            with contextlib.suppress(OSError):
+                os.unlink(self._door)
 
     def _lost(self) -> None:
         """Account for everything that was under way; children between clone and exec die with their server."""
@@ -325,15 +344,16 @@ class Spawner:
             if flight.child is not None:
                 self._after_loss(flight, flight.child)
             elif flight.sent:
-                pids = [child.pid for child in started.get(flight.plan.invocation, ()) if child.birth >= flight.asked]
-                if pids:
-                    self._spawned(flight, pids[0])
+                found = [child for child in started.get(flight.plan.invocation, ()) if child.birth >= flight.asked]
+                if found:
+                    self._spawned(flight, found[0].pid, found[0].birth)
                     self._execed(flight)
                 else:
                     flight.losses += 1
                     flight.sent = False
                     self._unspawned -= 1
                     self._queue.append(flight)
+        self.start()
 
     def _after_loss(self, flight: _Flight, child: Child) -> None:
         if _is_executor(child.pid):
@@ -368,4 +388,4 @@ def in_words(number: int, about: str) -> str:
 
 def _is_executor(pid: int) -> bool:
     """The process is a child of the fork server that has not execed yet."""
-    return _EXECUTOR in processes.command_line(pid)
+    return EXECUTOR in processes.command_line(pid)

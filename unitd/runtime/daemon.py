@@ -10,7 +10,7 @@ from unitd.bus.bus import Bus
 from unitd.bus.ports import About, World
 from unitd.engine.engine import Engine
 from unitd.executor.child import SEARCH_PATH
-from unitd.host import accounts, clock, conditions, config_file, facts, power, trees, virtualization
+from unitd.host import accounts, clock, conditions, config_file, facts, keeper, power, trees, virtualization
 from unitd.host.facts import Place
 from unitd.host.gauges import Gauges
 from unitd.host.inotify import Inotify
@@ -90,6 +90,7 @@ class Daemon:
     def _make_host(self) -> None:
         options, warn = self._options, self._journal.warn
         self._inotify = Inotify(self._loop)
+        self._shelf = keeper.Shelf()
         self._logs = Logs(options.runtime_dir, options.state_dir, self._loop, self._clock, warn)
         self._sockets = Sockets(self._loop, self.pump.post, warn)
         notify_path = f"{options.runtime_dir}/notify"
@@ -106,9 +107,11 @@ class Daemon:
             environment=_service_environment(options),
             notify=notify_path,
             warn=warn,
+            shelf=self._shelf,
             cgroup=options.cgroup,
             boot_id=clock.boot_id(),
         )
+        self._host.spawner.start()
         self._notify = Notify(notify_path, self._loop, self.pump.post, self._host.unit_of, warn, self._host.is_unborn)
         self._host.reaper.hear = self._notify.read
 
@@ -158,6 +161,7 @@ class Daemon:
         self._pid_files.close()
         self._logs.close()
         self._inotify.close()
+        self._shelf.close()
         _clean(self._options)
         os.close(self._lock)
 
@@ -234,6 +238,7 @@ def _clean(options: Options) -> None:
     for name in ("notify", "private", "cgroup", "lock"):
         with contextlib.suppress(OSError):
             os.unlink(f"{runtime}/{name}")
+    keeper.forget(runtime)
     for name in ("log", "units"):
         trees.remove(f"{runtime}/{name}")
     with contextlib.suppress(OSError):
