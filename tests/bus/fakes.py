@@ -87,6 +87,15 @@ class Progress:
     phase: str
     deadline: int
     next: str
+    pids: tuple[int, ...] = ()
+    left: tuple[events.Left, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    began: int
+    end: int
+    units_left: int
 
 
 def service(name: str, **more: Any) -> Status:
@@ -113,6 +122,7 @@ class View:
         }
         self.queue: dict[int, Job] = {}
         self.leaving: tuple[Progress, ...] = ()
+        self.whole: Whole | None = None
 
     def units(self) -> Sequence[str]:
         return sorted(self.all)
@@ -154,8 +164,11 @@ class View:
     def is_stopping(self) -> bool:
         return bool(self.leaving)
 
-    def stopping(self, among: Collection[str] | None = None) -> Sequence[Progress]:
-        return [each for each in self.leaving if among is None or each.unit in among]
+    def stopping(self, among: Collection[str] | None = None, most: int = 50) -> Sequence[Progress]:
+        return [each for each in self.leaving if among is None or not each.unit or each.unit in among][:most]
+
+    def shutdown(self) -> Whole | None:
+        return self.whole
 
     def need_reload(self, name: str) -> bool:
         return False
@@ -186,6 +199,11 @@ class Rim:
 
     def processes(self, unit: str) -> Sequence[tuple[str, int, str]]:
         return [("/system.slice/a.service", MAIN_PID, "/bin/true -x")]
+
+    def situations(
+        self, units: Mapping[str, Sequence[int]], most: int
+    ) -> Mapping[str, tuple[int, Sequence[tuple[int, str]]]]:
+        return {unit: (3, [(MAIN_PID, "/bin/true -x, S (sleeping) in do_wait")]) for unit in units}
 
     def tail(self, unit: str, lines: int, since: int) -> Sequence[tuple[int, str, int, str]]:
         return [(1_000_000, "true", MAIN_PID, f"a line of {unit}")][:lines]

@@ -11,9 +11,10 @@ import pytest
 from tests.ctl.conftest import Run
 from tests.ctl.peer import Peer
 from unitd.ctl import waiting
-from unitd.ctl.shutdown import Report
+from unitd.ctl.stops import Stops, headline
 from unitd.ctl.terminal import Block, cut, printable
 from unitd.ctl.when import ago, parse_since
+from unitd.wire.progress import Report
 
 PID = 2**22 + 1
 SECOND = 1_000_000
@@ -77,7 +78,8 @@ def test_a_block_is_drawn_over_itself() -> None:
     block.draw(["three"])
     block.clear()
     drawn = screen.getvalue()
-    assert drawn == "\r\x1b[2Kone\n\x1b[2Ktwo\n\x1b[J\x1b[2A\r\x1b[2Kthree\n\x1b[J\x1b[1A\r\x1b[J"
+    frames = ["\r\x1b[2Kone\n\x1b[2Ktwo\n\x1b[J", "\x1b[2A\r\x1b[2Kthree\n\x1b[J", "\x1b[1A\r\x1b[J"]
+    assert drawn == "".join(f"\x1b[?7l{frame}\x1b[?7h" for frame in frames)
 
 
 def test_a_block_is_no_higher_than_the_terminal() -> None:
@@ -95,6 +97,73 @@ def test_report_in_words() -> None:
         "left_us": ("t", 2**64 - 1),
     }
     assert Report.of(values).text(1) == f"stop-sigterm: pid {PID} /bin/a and 4 more"
+
+
+def test_a_stop_that_takes_long_is_told_as_the_daemon_tells_it(slow: Peer, run: Run) -> None:
+    report = slow.progress(
+        "a.service", "stop-sigterm", [(PID, "/bin/a -x, D (disk sleep) in io_wait")], 4_000_000, "SIGKILL"
+    )
+    slow.add("a.service", SubState="stop-sigterm")
+    slow.jobs = [(7, "a.service", "stop", "running", "/org/pyzinit/job/7", "/u")]
+    slow.after["StopUnit"] = lambda *_: [report]
+    told = f"stop-sigterm, 4 s left, then SIGKILL: pid {PID} /bin/a -x, D (disk sleep) in io_wait"
+    assert run("stop", "a") == (0, "", f"waiting for: a.service: {told}\n")
+
+
+def stops(*reports: Report) -> Stops:
+    found = Stops()
+    for report in reports:
+        found.take(report)
+    return found
+
+
+STUCK = Report(
+    "db.service",
+    "stop-sigterm",
+    ((41, "/usr/bin/db, the second, D (disk sleep) in io_wait"), (42, "/usr/bin/db --writer, S (sleeping)")),
+    12_000_000,
+    "SIGKILL",
+    processes=5,
+    units_left=3,
+    elapsed_us=8_000_000,
+    cap_left_us=22_000_000,
+)
+
+
+def test_the_table_of_stops() -> None:
+    waits = Report("web.service", "waiting", next="SIGTERM after db.service", processes=1, pids=((50, "web"),))
+    assert stops(waits, STUCK).drawing(23) == [
+        "  UNIT         PHASE         LEFT  NEXT                      PROCESS",
+        "  db.service   stop-sigterm  12 s  SIGKILL                   (+3) 41 D in io_wait: /usr/bin/db, the second",
+        "      42 S: /usr/bin/db --writer",
+        "  web.service  waiting             SIGTERM after db.service  50 web",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rows", "last"), [(10, "u3.service"), (4, "... and 2 more"), (3, "... and 3 more"), (5, "u3.service")]
+)
+def test_the_table_is_no_higher_than_there_is_room(rows: int, last: str) -> None:
+    many = stops(*(STUCK._replace(unit=f"u{number}.service") for number in range(4)))
+    drawn = many.drawing(rows)
+    assert len(drawn) <= rows
+    assert any(last in line for line in drawn)
+
+
+def test_what_is_left_at_the_end_replaces_the_units() -> None:
+    found = stops(STUCK, Report("", "killed", ((41, "x of db.service, D (disk sleep) in io_wait"),)))
+    (row,) = found.drawing(5)[1:]
+    assert row.split() == ["the", "rest", "killed", "41", "D", "in", "io_wait:", "x", "of", "db.service"]
+
+
+def test_the_headline() -> None:
+    assert headline(12, stops(STUCK).latest(), 1.0) == "shutting down: 12 stopped, 3 left, 8 s of 30 s"
+    assert headline(0, None, 1.0) == "shutting down: 0 stopped, 1 s"
+
+
+def test_a_report_survives_the_wire() -> None:
+    assert Report.of(STUCK.values) == STUCK
+    assert Report.of({"unit": ("s", "a.service"), "later": ("s", "unknown")}) == Report("a.service", "")
 
 
 def test_what_a_program_prints_cannot_drive_the_terminal() -> None:

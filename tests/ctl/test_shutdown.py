@@ -62,7 +62,7 @@ def test_survivors_are_named(peer: Peer, run: Run) -> None:
     play(peer, "PowerOff", peer.progress("", "survivors", [(2**22 + 1, "/bin/stuck")]), None)
     said = run("poweroff")
     assert said.status == 1
-    assert said.err == "cannot stop all: 1 processes are left\n  pid 4194305 /bin/stuck\n"
+    assert said.err == "cannot stop all: 1 process is left\n  pid 4194305 /bin/stuck\n"
 
 
 def test_a_connection_that_drops_before_the_last_report_is_no_success(peer: Peer, run: Run) -> None:

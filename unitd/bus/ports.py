@@ -10,6 +10,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from unitd.model.dependencies import Dep
+from unitd.model.events import Left
 from unitd.model.states import Active, JobState, JobType
 from unitd.model.unit import Unit
 from unitd.wire.dialects import Dialect
@@ -127,7 +128,10 @@ class Status(Protocol):
 
 
 class Progress(Protocol):
-    """One unit that is being stopped: its phase, when `next` follows (0 or INFINITY: never), and what that is."""
+    """One unit that is being stopped: its phase, when `next` follows (0 or INFINITY: never), and what that is.
+
+    `pids`: the processes that matter most. Unit "": all that is left at the end of a shutdown, each named in `left`.
+    """
 
     @property
     def unit(self) -> str: ...
@@ -137,6 +141,21 @@ class Progress(Protocol):
     def deadline(self) -> int: ...
     @property
     def next(self) -> str: ...
+    @property
+    def pids(self) -> Sequence[int]: ...
+    @property
+    def left(self) -> Sequence[Left]: ...
+
+
+class Whole(Protocol):
+    """A shutdown: the instants of its begin and of its cap, and how many units are not at rest."""
+
+    @property
+    def began(self) -> int: ...
+    @property
+    def end(self) -> int: ...
+    @property
+    def units_left(self) -> int: ...
 
 
 class View(Protocol):
@@ -163,7 +182,8 @@ class View(Protocol):
 
     def failed_count(self) -> int: ...
     def is_stopping(self) -> bool: ...
-    def stopping(self, among: Collection[str] | None = None) -> Sequence[Progress]: ...
+    def stopping(self, among: Collection[str] | None = None, most: int = 50) -> Sequence[Progress]: ...
+    def shutdown(self) -> Whole | None: ...
     def need_reload(self, name: str) -> bool: ...
 
 
@@ -177,6 +197,14 @@ class Gauges(Protocol):
     def tasks(self, unit: str) -> int | None: ...
     def processes(self, unit: str) -> Sequence[tuple[str, int, str]]:
         """(cgroup as in /proc/PID/cgroup, pid, command line)."""
+
+    def situations(
+        self, units: Mapping[str, Sequence[int]], most: int
+    ) -> Mapping[str, tuple[int, Sequence[tuple[int, str]]]]:
+        """Of each unit how many processes, and some as (pid, `COMMAND, S (sleeping) in WCHAN`), its given pids first.
+
+        `most`: of how many in all.
+        """
 
     def unit_of(self, pid: int) -> str:
         """Whose process it is; "" when no unit's."""

@@ -13,7 +13,7 @@ from unitd.ctl.session import Session
 from unitd.ctl.terminal import say
 from unitd.ctl.waiting import Waiting
 
-_SIGNALS = ("JobRemoved", "PropertiesChanged")
+_SIGNALS = ("JobRemoved", "PropertiesChanged", "ShutdownProgress")
 
 
 class Verb(NamedTuple):

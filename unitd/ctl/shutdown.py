@@ -7,23 +7,24 @@ any other end is not. A terminal shows one block that is drawn again, any other 
 
 import sys
 import time
-from typing import Any, Final, NamedTuple
+from typing import Final
 
 from unitd.ctl.connection import Disconnected, Refused
 from unitd.ctl.options import Usage
-from unitd.ctl.processes import described
 from unitd.ctl.session import Session
-from unitd.ctl.terminal import GREEN, RED, Block, is_terminal, paint, say
+from unitd.ctl.stops import Stops, headline
+from unitd.ctl.terminal import GREEN, RED, Block, is_terminal, paint, printable, say
+from unitd.wire.progress import DONE, SURVIVORS, Report
 
 TICK_S: Final = 1.0
 BETWEEN_S: Final = 0.1
 """The least time between two drawings, so that a thousand units cost no more to show than ten."""
 LEAVING_S: Final = 10.0
 """How long the daemon may take to leave after its last report, before it is no longer waited for."""
-_SHOWN: Final = 3
+_SHOWN: Final = 10
+"""Units that are told of again in one second."""
 _WITH_PROCESSES: Final = (".service", ".scope")
 """Types whose end is worth a line; targets and slices are only told of when they do not go."""
-_INFINITY: Final = 2**64 - 1
 
 
 def poweroff(session: Session, words: list[str]) -> int:
@@ -77,37 +78,6 @@ def _end(session: Session, intent: str, method: str) -> int:
     return follower.verdict()
 
 
-class Report(NamedTuple):
-    """How far the stop of one unit is; `until` is the monotonic instant at which `next` follows, None: none."""
-
-    unit: str
-    phase: str
-    pids: list[tuple[int, str]]
-    until: float | None
-    next: str
-
-    @classmethod
-    def of(cls, values: dict[str, tuple[str, Any]]) -> "Report":
-        seen = {name: value for name, (_, value) in values.items()}
-        left = seen.get("left_us", _INFINITY)
-        return cls(
-            seen.get("unit", ""),
-            seen.get("phase", ""),
-            [(pid, command) for pid, command in seen.get("pids", ())],
-            None if left == _INFINITY else time.monotonic() + left / 1e6,
-            seen.get("next", ""),
-        )
-
-    def text(self, pids: int = _SHOWN) -> str:
-        """In words: "stop-sigterm, 3 s left, then SIGKILL: pid 12 /bin/x in do_wait"."""
-        left = "" if self.until is None else f"{max(self.until - time.monotonic(), 0):.0f} s left"
-        if left and self.next:
-            left += f", then {self.next}"
-        shown = "; ".join(described(pid, command) for pid, command in self.pids[:pids])
-        more = f" and {len(self.pids) - pids} more" if len(self.pids) > pids else ""
-        return ", ".join(part for part in (self.phase, left) if part) + (f": {shown}{more}" if shown else "")
-
-
 class Follower:
     """What is known of a shutdown that goes on, and how it is shown."""
 
@@ -117,8 +87,8 @@ class Follower:
         self._block = Block(sys.stdout) if is_terminal(sys.stdout) and not self._silent else None
         self._began = time.monotonic()
         self._spoke = self._began
-        self._stopping: dict[str, Report] = {}
-        self._told: set[tuple[str, str]] = set()
+        self._stops = Stops()
+        self._told: dict[str, tuple[str, float]] = {}
         self._stopped: list[str] = []
         self._last: Report | None = None
 
@@ -135,7 +105,7 @@ class Follower:
                     if self._last is not None and drawn > self._spoke + LEAVING_S:
                         return
                     continue
-                wake = min(wake, drawn + BETWEEN_S)
+                wake = min(wake, drawn + (BETWEEN_S if self._block is not None else TICK_S))
                 if signal.member == "ShutdownProgress":
                     self._report(Report.of(signal.body[0]))
                 elif signal.member == "JobRemoved":
@@ -151,50 +121,49 @@ class Follower:
             self._block.clear()
 
     def _report(self, report: Report) -> None:
-        if not report.unit and report.phase in ("done", "survivors"):
+        if not report.unit and report.phase in (DONE, SURVIVORS):
             self._last = report
             self._spoke = time.monotonic()
             return
-        self._stopping[report.unit] = report
-        if (report.unit, report.phase) not in self._told:
-            self._told.add((report.unit, report.phase))
-            self._line(f"{report.unit or 'the rest'}: {report.text()}")
+        self._stops.take(report)
+        if self._told.get(report.unit, ("", 0.0))[0] != report.phase:
+            self._tell(report.unit, report.phase, f"{report.who}: {self._stops.text(report.unit)}")
 
     def _job_done(self, unit: str, result: str) -> None:
-        self._stopping.pop(unit, None)
+        self._stops.forget(unit)
         self._stopped.append(unit)
         if result != "done":
             self._line(f"{unit}: stop job {result}")
-        elif unit.endswith(_WITH_PROCESSES) or any(unit == told for told, _ in self._told):
+        elif unit.endswith(_WITH_PROCESSES) or unit in self._told:
             self._line(f"{unit}: stopped")
 
     def _show(self) -> None:
-        reports = [self._stopping[unit] for unit in sorted(self._stopping)]
+        """Draw all, or tell again of whom nothing was said for a second, the most urgent ones first."""
         if self._block is not None:
-            self._block.draw(self._drawing(reports))
+            head = headline(len(self._stopped), self._stops.latest(), time.monotonic() - self._began)
+            self._block.draw([head, *self._stops.drawing(self._block.rows - 1)])
             return
-        if self._last is None and time.monotonic() >= self._spoke + TICK_S:
-            for report in reports:
-                self._line(f"still waiting for {report.unit or 'the rest'}: {report.text()}")
-            if not reports:
-                self._line("still waiting")
+        now = time.monotonic()
+        quiet = [unit for unit in self._stops.in_order() if self._told[unit][1] <= now - TICK_S]
+        for unit in quiet[:_SHOWN] if self._last is None else ():
+            self._tell(unit, self._told[unit][0], f"still waiting for {unit or 'the rest'}: {self._stops.text(unit)}")
+        if self._last is None and (len(quiet) > _SHOWN or now >= self._spoke + TICK_S):
+            self._line(f"still waiting for {len(quiet) - _SHOWN} more units" if quiet else "still waiting")
+
+    def _tell(self, unit: str, phase: str, text: str) -> None:
+        self._told[unit] = (phase, time.monotonic())
+        self._line(text)
 
     def _line(self, text: str) -> None:
         self._spoke = time.monotonic() if self._last is None else self._spoke
         if self._block is None and not self._silent:
             print(text, flush=True)
 
-    def _drawing(self, reports: list[Report]) -> list[str]:
-        elapsed = time.monotonic() - self._began
-        head = f"shutting down: {len(self._stopped)} stopped, {len(self._stopping)} stopping, {elapsed:.0f} s"
-        width = max((len(report.unit) for report in reports), default=0)
-        return [head, *(f"  {report.unit or 'the rest':<{width}}  {report.text(1)}" for report in reports)]
-
     def verdict(self) -> int:
         """Say how it ended; the exit status."""
-        survivors = self._last.pids if self._last is not None else []
+        survivors = self._last.pids if self._last is not None else ()
         took = time.monotonic() - self._began
-        good = self._last is not None and self._last.phase == "done" and not survivors
+        good = self._last is not None and self._last.phase == DONE and not survivors
         result = "done" if good else "lost" if self._last is None else "survivors"
         if self._session.options.json:
             alive = [{"pid": pid, "command": command} for pid, command in survivors]
@@ -208,7 +177,8 @@ class Follower:
         elif self._last is None:
             say("cannot tell whether all is stopped: the daemon was gone before its last report")
         else:
-            say(paint(f"cannot stop all: {len(survivors)} processes are left", RED, sys.stderr))
+            left = "1 process is left" if len(survivors) == 1 else f"{len(survivors)} processes are left"
+            say(paint(f"cannot stop all: {left}", RED, sys.stderr))
             for pid, command in survivors:
-                say(f"  {described(pid, command)}")
+                say(f"  {f'pid {pid} ' if pid else ''}{printable(command)}")
         return 0 if good else 1

@@ -64,7 +64,10 @@ def say(text: str) -> None:
 
 
 class Block:
-    """Some lines at the bottom of a terminal that are drawn again in place."""
+    """Some lines at the bottom of a terminal that are drawn again in place.
+
+    Meanwhile the terminal does not wrap (DECAWM): a line is one row, however wide its characters are.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -72,12 +75,12 @@ class Block:
 
     def draw(self, lines: list[str]) -> None:
         """Replace what was drawn; no more lines than the terminal has."""
-        columns, rows = width(self._stream) or WIDTH, self._rows()
+        columns, rows = width(self._stream) or WIDTH, self.rows
         if len(lines) > rows:
             lines = [*lines[: rows - 1], f"... and {len(lines) - rows + 1} more"]
         text = "".join(f"\x1b[2K{cut(line, columns - 1)}\n" for line in lines)
         up = f"\x1b[{self._height}A" if self._height else ""
-        self._stream.write(f"{up}\r{text}\x1b[J")
+        self._stream.write(f"\x1b[?7l{up}\r{text}\x1b[J\x1b[?7h")
         self._stream.flush()
         self._height = len(lines)
 
@@ -86,7 +89,9 @@ class Block:
         if self._height:
             self.draw([])
 
-    def _rows(self) -> int:
+    @property
+    def rows(self) -> int:
+        """How many lines it may have."""
         try:
             return max(os.get_terminal_size(self._stream.fileno()).lines - 1, 2)
         except OSError:

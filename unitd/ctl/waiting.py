@@ -1,7 +1,7 @@
 """Following jobs to their end, and saying meanwhile what they wait for.
 
-Nothing is said in the first second. After it a terminal gets one line that is drawn again each second, any other
-output a line whenever there is something else to tell.
+Nothing is said in the first second. After it a terminal gets one block that is drawn again each second, any other
+output a line whenever there is something else to tell. What stops is shown as in a shutdown, by ShutdownProgress.
 """
 
 import sys
@@ -13,10 +13,13 @@ from typing import Any, Final
 from unitd.ctl.connection import Refused
 from unitd.ctl.processes import described
 from unitd.ctl.session import Session
+from unitd.ctl.stops import Stops
 from unitd.ctl.terminal import Block, is_terminal, say
+from unitd.wire.progress import Report
 
 TICK_S: Final = 1.0
 _SHOWN: Final = 3
+_STOPS: Final = ("stop", "restart")
 _INFINITY: Final = 2**64 - 1
 
 
@@ -27,6 +30,8 @@ class Waiting:
         self._session = session
         self._block = Block(sys.stderr) if is_terminal(sys.stderr) else None
         self._told: list[str] = []
+        self._stops = Stops()
+        self._began = time.monotonic()
 
     def __enter__(self) -> "Waiting":
         return self
@@ -44,41 +49,47 @@ class Waiting:
             if signal is None:
                 tick = time.monotonic() + TICK_S
                 self._draw(set(left.values()))
-            elif signal.member == "JobRemoved" and signal.body[1] in left:
-                unit = left.pop(signal.body[1])
-                yield signal.body[1], unit, signal.body[3]
+            elif signal.member == "ShutdownProgress":
+                self._stops.take(Report.of(signal.body[0]))
+            elif signal.member == "JobRemoved":
+                self._stops.forget(signal.body[2])
+                if signal.body[1] in left:
+                    unit = left.pop(signal.body[1])
+                    yield signal.body[1], unit, signal.body[3]
 
     def _draw(self, units: set[str]) -> None:
         if self._session.options.quiet or self._session.options.json:
             return
-        found = waited_for(self._session, units)
+        try:
+            rows = self._session.link.manager("ListJobs")[0]
+            running = [row for row in rows if row[3] == "running"]
+            own = [row for row in running if row[1] in units]
+            shown = own or running or rows
+            stopping = {row[1] for row in shown if row[2] in _STOPS and row[1] in self._stops}
+            found = [_job(self._session, row) for row in shown if row[1] not in stopping][:_SHOWN]
+        except Refused:
+            return
+        before = f", before {', '.join(sorted(units)[:_SHOWN])}" if running and not own else ""
         if self._block is not None:
-            self._block.draw([f"waiting for: {text}" for _, text in found])
-        elif [key for key, _ in found] != self._told:
+            self._redraw(stopping, [f"{text}{before}" for _, text in found])
+            return
+        found = [(f"{unit} {phase}", text) for unit, phase, text in self._stops.told(stopping)] + found
+        if [key for key, _ in found] != self._told:
             self._told = [key for key, _ in found]
             for _, text in found:
-                say(f"waiting for: {text}")
+                say(f"waiting for: {text}{before}")
 
-
-def waited_for(session: Session, units: set[str]) -> list[tuple[str, str]]:
-    """What keeps the jobs of these units: (what it is, without the time; in words), the running jobs first."""
-    try:
-        rows = session.link.manager("ListJobs")[0]
-        running = [row for row in rows if row[3] == "running"]
-        own = [row for row in running if row[1] in units]
-        shown = (own or running or rows)[:_SHOWN]
-        found = [_job(session, row) for row in shown]
-    except Refused:
-        return []
-    more = len(own or running) - len(shown)
-    if not own and running and units:
-        names = ", ".join(sorted(units)[:_SHOWN])
-        found = [(key, f"{text}, before {names}") for key, text in found]
-    return found + ([("more", f"and {more} more jobs")] if more > 0 else [])
+    def _redraw(self, stopping: set[str], others: list[str]) -> None:
+        assert self._block is not None
+        lines = [f"waiting for: {text}" for text in others]
+        if stopping:
+            table = self._stops.drawing(self._block.rows - len(lines) - 1, stopping)
+            lines += [f"waiting for {len(stopping)} to stop, {time.monotonic() - self._began:.0f} s:", *table]
+        self._block.draw(lines)
 
 
 def _job(session: Session, row: tuple[Any, ...]) -> tuple[str, str]:
-    """One job: "stopping a.service (stop-sigterm, 12 s left, pid 123 /bin/x in do_wait)"."""
+    """One job: what it is, without the time; and in words, "starting a.service (start, 12 s left, pid 123 /bin/x)"."""
     unit, kind = row[1], row[2]
     verb = {"start": "starting", "stop": "stopping", "reload": "reloading", "restart": "stopping"}.get(kind, kind)
     if row[3] != "running":
@@ -89,14 +100,7 @@ def _job(session: Session, row: tuple[Any, ...]) -> tuple[str, str]:
     if left is not None:
         parts.append(f"{left // 1_000_000} s left")
     parts += [described(pid) for pid in (seen.get("ControlPID", 0) or seen.get("MainPID", 0),) if pid]
-    if len(parts) == (2 if left is not None else 1) and kind in ("stop", "restart"):
-        parts += _remaining(session, unit)
     return f"{unit}{kind}{parts[0]}", f"{verb} {unit} ({', '.join(part for part in parts if part)})"
-
-
-def _remaining(session: Session, unit: str) -> list[str]:
-    rows = session.link.manager("GetUnitProcesses", "s", unit)[0]
-    return [described(row[1]) for row in rows[:_SHOWN]]
 
 
 def _left_us(seen: dict[str, Any], kind: str) -> int | None:

@@ -7,23 +7,20 @@
 4. Every process that was ever started is proved gone, or named; then the daemon leaves.
 """
 
-from unitd.engine import queueing
+from unitd.engine import planning, queueing
 from unitd.engine.core import Core, Ending
-from unitd.engine.record import Fixed, Record
+from unitd.engine.record import Record
 from unitd.jobs.transaction import Planned, Transaction
 from unitd.machines.phases import Service
 from unitd.machines.step import Limit
 from unitd.model.claims import claim_of
-from unitd.model.dependencies import Atom
 from unitd.model.effects import KillEverything, Leave, Level, StageChanged, UnitChanged, Verify
 from unitd.model.events import Leaving, Left, ShutdownAsked, Survivors
 from unitd.model.refusals import Kind, Refusal
 from unitd.model.states import INFINITY, SECOND, Active, JobResult, JobType
-from unitd.shutdown import budget, waves
+from unitd.shutdown import budget
 from unitd.syntax.signals import SIGKILL, SIGTERM
 
-GRACE = 5 * SECOND
-"""How long what was spared may take to obey SIGTERM at most (us)."""
 FAREWELL = 5 * SECOND
 """How long clients may take at most to read how it ended (us)."""
 LOOK_AGAIN = 20_000
@@ -51,32 +48,24 @@ def begin(core: Core, asked: ShutdownAsked) -> None:
         if asked.force:
             core.ending.waves_end = core.ending.next_check = core.ending.kill_at = core.now
         return
-    bounds = budget.bounds(core.now, core.config.shutdown_timeout)
-    records = [record for record in core.units.records.values() if _is_to_stop(record)]
-    found = waves.waves(
-        (r.name for r in records),
-        lambda name: core.units.related(name, Atom.BEFORE),
-        lambda name: isinstance(core.units.records[name].state, Service),
+    outline, records = planning.outline(core), planning.to_stop(core)
+    bounds, broken = outline.bounds, outline.waves.broken
+    core.ending = Ending(
+        asked.leaving, asked.code, core.now, bounds.waves_end, bounds.end, bounds.bound, outline.budget
     )
-    core.ending = Ending(asked.leaving, asked.code, core.now, bounds.waves_end, bounds.end, found.depth)
     core.ending.claims = tuple(claim for record in records if (claim := claim_of(record.unit)) is not None)
     who = asked.by.what + (f" (uid {asked.by.uid}, pid {asked.by.pid})" if asked.by.pid else "")
     plural = "" if len(records) == 1 else "s"
     core.log(Level.NOTICE, f"{asked.leaving} asked for by {who}: {len(records)} unit{plural} to stop")
-    for name, cycle in found.broken.items():
+    for name, cycle in broken.items():
         path = " -> ".join((*cycle, cycle[0]))
         core.log(Level.WARNING, f"cannot keep the order of {name}: ordering cycle {path}", name)
-    _install_stops(core, records, frozenset(found.broken))
+    _install_stops(core, records, frozenset(broken))
     for record in records:
-        share = budget.share(core.now, bounds.waves_end, found.depth.get(record.name, 1))
         if record.active is Active.DEACTIVATING:
-            core.step(record, Limit(share))
+            core.step(record, Limit(planning.limit(core, record)))
     if asked.force:
         core.ending.waves_end = core.now
-
-
-def _is_to_stop(record: Record) -> bool:
-    return not isinstance(record.state, Fixed) and not record.active.is_down and record.name != "-.slice"
 
 
 def _install_stops(core: Core, records: list[Record], broken: frozenset[str]) -> None:
@@ -170,7 +159,7 @@ def survivors(core: Core, event: Survivors) -> None:
             spared = f"was spared, and is asked to end now: {line}"
             core.log(Level.NOTICE, spared if line.ours else line.sentence)
         core.emit(KillEverything(SIGTERM, ending.claims))
-        ending.kill_at = min(core.now + GRACE, ending.end - (ending.end - core.now) // 2)
+        ending.kill_at = min(core.now + budget.GRACE, ending.end - (ending.end - core.now) // 2)
         _look_again(core, ending)
     else:
         _look_again(core, ending)

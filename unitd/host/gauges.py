@@ -5,7 +5,7 @@ From the cgroup's own files where its controllers are enabled (cgroup-v2.rst); e
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 from unitd.engine.units import slice_path
 from unitd.host import processes
@@ -48,8 +48,33 @@ class Gauges:
 
     def processes(self, unit: str) -> list[tuple[str, int, str]]:
         """(cgroup as in /proc/PID/cgroup, pid, command line) of each process; cgroup "" where units have none."""
-        found = [(self._place(pid), pid, processes.command_line(pid) or _name(pid)) for pid in self._pids(unit)]
+        found = [(self._place(pid), pid, _title(pid)) for pid in self._pids(unit)]
         return sorted(found)
+
+    def situations(self, units: Mapping[str, Sequence[int]], most: int) -> dict[str, tuple[int, list[tuple[int, str]]]]:
+        """Of each unit: how many processes it has, and some of them as (pid, `COMMAND, S (sleeping) in WCHAN`).
+
+        The pids that are given with a unit come first; `most` are looked at in all, each unit gets its share.
+        """
+        living = self._members(units)
+        found: dict[str, tuple[int, list[tuple[int, str]]]] = {}
+        for number, (unit, first) in enumerate(units.items()):
+            pids = living.get(unit, [])
+            share = max(most // (len(units) - number), 1)
+            ordered = [pid for pid in first if pid in pids] + [pid for pid in pids if pid not in first]
+            words = [(pid, text) for pid in ordered[:share] if (text := processes.situation(pid))]
+            most -= len(words)
+            found[unit] = (len(pids), words)
+        return found
+
+    def _members(self, units: Iterable[str]) -> dict[str, list[int]]:
+        """The processes of some units; without cgroups one look at all there are is enough for all of them."""
+        if self._root:
+            return {unit: sorted(self._groups.members(unit)) for unit in units}
+        found: dict[str, list[int]] = {}
+        for pid, unit in sorted(self._groups.everyone().items()):
+            found.setdefault(unit, []).append(pid)
+        return found
 
     def unit_of(self, pid: int) -> str:
         """Whose process it is; init.scope is the daemon's own, "" no unit's."""
@@ -97,6 +122,6 @@ def _cpu(pid: int) -> int | None:
     return sum(map(int, fields[11:15])) * _TICK_NS if len(fields) > 14 else None
 
 
-def _name(pid: int) -> str:
+def _title(pid: int) -> str:
     process = processes.read(pid)
-    return f"({process.command})" if process is not None else ""
+    return processes.arguments(process) or f"({process.command})" if process is not None else ""

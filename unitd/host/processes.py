@@ -1,17 +1,24 @@
 """Processes as /proc shows them (proc(5)). One that is gone, or may not be looked at, is None or left out."""
 
 import contextlib
+import errno
 import os
 import signal
 import time
 from collections.abc import Iterable
 
 from msgspec import Struct
+from msgspec.structs import replace
+
+from unitd.model.states import in_state
 
 INVOCATION = b"INVOCATION_ID="
 _CHUNK = 65536
 _EXITING = 0x4
+_KERNEL_THREAD = 0x00200000
+_UNSEEN = (errno.EACCES, errno.EPERM)
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+_THREADS_LOOKED_AT = 16
 
 
 class Process(Struct, frozen=True):
@@ -36,10 +43,34 @@ class Process(Struct, frozen=True):
         """It runs no program any more: the kernel takes it apart (PF_EXITING, linux/sched.h)."""
         return bool(self.flags & _EXITING)
 
+    @property
+    def is_kernel(self) -> bool:
+        """It runs no program, and never did (PF_KTHREAD)."""
+        return bool(self.flags & _KERNEL_THREAD)
+
 
 def read(pid: int) -> Process | None:
     """The process with this pid; None when there is none."""
-    text = _start(f"/proc/{pid}/stat")
+    return _parsed(pid, _start(f"/proc/{pid}/stat"))
+
+
+def inspect(pid: int) -> Process | None:
+    """As read(), but None only for one that is gone: one that nobody shows us is in state "?".
+
+    OSError when the kernel has nothing left to look with.
+    """
+    try:
+        with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:
+            return _parsed(pid, file.read(4096))
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    except OSError as error:
+        if error.errno in _UNSEEN:
+            return Process(pid, 0, 0, "", "?", 0, 1, 0)
+        raise
+
+
+def _parsed(pid: int, text: bytes) -> Process | None:
     head, _, tail = text.rpartition(b")")
     fields = tail.split()
     if len(fields) < 20:
@@ -138,9 +169,41 @@ def wait_channel(pid: int) -> str:
     return read_file(f"/proc/{pid}/wchan", 256).decode(errors="replace").removeprefix("0")
 
 
+def arguments(process: Process) -> str:
+    """Its arguments, read without waiting for it; "" for a zombie, a kernel thread, and one in uninterruptible sleep.
+
+    The last may hold the lock of its memory, and then nobody can read them before it wakes up.
+    """
+    return "" if process.state == "D" else command_line(process.pid)
+
+
+def situation(pid: int) -> str:
+    """For people, without ever waiting for it: `COMMAND, S (sleeping) in WCHAN`; "" when it is gone."""
+    process = read(pid)
+    if process is None:
+        return ""
+    thread = slowest(process)
+    words = arguments(replace(process, state=thread.state))[:200] or f"({process.command})"
+    channel = wait_channel(thread.pid)
+    return f"{words}, {in_state(thread.state)}" + (f" in {channel}" if channel else "")
+
+
+def slowest(process: Process) -> Process:
+    """The thread whose end will be the last: one in uninterruptible sleep; else the first, unless it has ended."""
+    if process.threads < 2:
+        return process
+    try:
+        threads = sorted(map(int, os.listdir(f"/proc/{process.pid}/task")))[:_THREADS_LOOKED_AT]
+    except OSError:
+        return process
+    living = [thread for each in threads if (thread := read(each)) is not None and thread.state not in "ZX"]
+    return next((thread for thread in living if thread.state == "D"), living[0] if living else process)
+
+
 def described(pid: int, unit: str) -> str:
     """For people: `PID (command) of UNIT in WCHAN`."""
-    command = command_line(pid)[:200] or (process.command if (process := read(pid)) else "gone")
+    process = read(pid)
+    command = (arguments(process)[:200] or process.command) if process else "gone"
     channel = wait_channel(pid)
     return f"{pid} ({command})" + (f" of {unit}" if unit else "") + (f" in {channel}" if channel else "")
 
