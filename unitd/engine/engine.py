@@ -7,7 +7,7 @@ Nothing else in the program decides anything about units.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from unitd.engine import consequences, ending, queueing, reloading, requests, snapshot, work
+from unitd.engine import consequences, ending, queueing, reasons, reloading, requests, snapshot, work
 from unitd.engine.core import Core
 from unitd.engine.record import Record
 from unitd.engine.snapshot import Life, Saved, Snapshot
@@ -32,6 +32,7 @@ from unitd.model.events import (
     ReloadAsked,
     ResetFailedAsked,
     ShutdownAsked,
+    Signalled,
     Survivors,
     Tick,
     UnitFilesChanged,
@@ -145,6 +146,8 @@ class Engine:
                 reloading.files_changed(core)
             case Survivors():
                 ending.survivors(core, event)
+            case Signalled():
+                self._signalled(event)
             case (
                 JobAsked()
                 | CancelAsked()
@@ -160,6 +163,19 @@ class Engine:
                 record = core.units.known(event.unit)
                 if record is not None:
                     core.step(record, event)
+
+    def _signalled(self, event: Signalled) -> None:
+        """Signals were sent; who was killed because its time was up is told of first, with what kept it."""
+        core = self.core
+        record = core.units.known(event.unit)
+        if record is None:
+            if core.ending is not None:
+                core.ending.gathered.examined(event)
+            return
+        survived = record.course is not None and record.course.signalled(event)
+        for text in reasons.evidence_lines(event.unit, event.evidence, survived=survived):
+            core.log(Level.ERR if survived else Level.WARNING, text, event.unit)
+        core.step(record, event)
 
     def _tick(self) -> None:
         core = self.core

@@ -4,9 +4,10 @@ from unitd.engine.record import Record
 from unitd.machines.phases import Run, Service, SpawnFault
 from unitd.machines.service import words
 from unitd.machines.sockets import Socket
-from unitd.model.events import How
+from unitd.model.events import Evidence, How, Left, Straggler
 from unitd.model.states import INFINITY, Result
 from unitd.syntax.command import Command
+from unitd.syntax.signals import signal_name
 from unitd.syntax.spans import format_span
 
 _OF_MAIN = "ExecStart"
@@ -43,6 +44,90 @@ def why_failed(record: Record) -> str:
             return _WORDS.get(result, str(result))
 
 
+def hint(record: Record) -> str:
+    """What to do about a stop that did not go well, or that left processes behind; "" when all is well."""
+    state, course = record.state, record.course
+    if not isinstance(state, Service) or course is None:
+        return ""
+    if record.active.is_down and state.populated:
+        return left_behind(record)
+    if state.result is not Result.TIMEOUT or not course.examined:
+        return ""
+    found = course.evidence.stragglers if course.evidence is not None else ()
+    said = next((words for one in found if (words := what_keeps(one))), "")
+    if said:
+        return said
+    if course.hung:
+        command = f"{course.hung[0]}="
+        return f"see what {command} waits for: unitctl logs {record.name}; TimeoutStopSec= is the time for it"
+    asked = f"SIG{signal_name(course.signals[0].signal)}" if course.signals else "its stop signal"
+    return f"let it end on {asked}, name another by KillSignal=, or give it more time by TimeoutStopSec="
+
+
+def left_behind(record: Record) -> str:
+    """Why processes of a unit at rest were left, and what to do; "" when there are none, as far as is known."""
+    state, kill = record.state, record.conf.kill
+    if not isinstance(state, Service) or not state.populated or not record.active.is_down:
+        return ""
+    if not kill.send_sigkill and state.result is Result.TIMEOUT:
+        why = "SendSIGKILL=no spares what did not end"
+    elif kill.mode in ("process", "none"):
+        why = f"KillMode={kill.mode} spares what is left"
+    else:
+        found = record.course.evidence if record.course is not None else None
+        said = [words for one in (found.stragglers if found is not None else ()) if (words := what_keeps(one))]
+        return said[0] if said else "SIGKILL is sent, and the kernel has not let go of them: see /proc/PID/stack"
+    return f"{why}: unitctl kill -s KILL {record.name} ends it"
+
+
+def straggler(one: Straggler) -> str:
+    """In words: `pid 123 sleep 1000, S (sleeping) in hrtimer_nanosleep, tcp 0.0.0.0:80 listening`."""
+    doing = f"{one.state} in {one.wait}" if one.wait else one.state
+    return ", ".join(part for part in (f"pid {one.pid} {one.command}", doing, *one.sockets) if part)
+
+
+def evidence_lines(unit: str, evidence: Evidence | None, *, survived: bool) -> list[str]:
+    """A line for each process that was looked at before its SIGKILL; `survived`: before another one."""
+    if evidence is None:
+        return []
+    head = f"cannot end all of {unit}, left after SIGKILL is" if survived else f"{unit} did not end in time:"
+    lines = []
+    for one in evidence.stragglers:
+        keeps = what_keeps(one)
+        lines.append(f"{head} {straggler(one)}" + (f" ({keeps})" if keeps else ""))
+    if evidence.others:
+        lines.append(f"{head} {evidence.others} more, which were not looked at")
+    return lines
+
+
+_FROZEN = ("do_freezer_trap", "__refrigerator", "refrigerator", "get_signal")
+"""Where a task of a frozen cgroup waits."""
+
+
+def what_keeps(one: Straggler) -> str:
+    """What keeps it from ending, and what to do; "" when it just did not obey."""
+    if one.state.startswith("D"):
+        places = [frame.partition("+")[0] for frame in one.stack[:5]] or ([one.wait] if one.wait else [])
+        where = f": {' < '.join(places)}" if places else ""
+        return (
+            f"pid {one.pid} is in uninterruptible sleep, and ends when the kernel lets go of it; look at the device or "
+            f"file system that it waits for{where}"
+        )
+    if one.wait in _FROZEN:
+        return f"pid {one.pid} is in a frozen cgroup: write 0 to the cgroup.freeze that holds it"
+    if one.state.startswith("T"):
+        return f"pid {one.pid} was stopped (SIGSTOP), and SIGCONT did not help: see who stops it"
+    if one.state.startswith("t"):
+        return f"pid {one.pid} is held by a debugger (TracerPid: in /proc/{one.pid}/status)"
+    return ""
+
+
+def survivor(left: Left, seen: Straggler | None) -> str:
+    """Who lives on at the end of a shutdown, what keeps it, and what to do."""
+    keeps = (what_keeps(seen) or straggler(seen)) if seen is not None else ""
+    return f"cannot end {left}" + (f" ({keeps})" if keeps else "")
+
+
 def spawn_words(fault: SpawnFault) -> str:
     """Why no program ran: what was wanted, at which step it failed, and the kernel's word."""
     detail = f": {fault.detail}" if fault.detail else f" (errno {fault.errno})"
@@ -52,6 +137,9 @@ def spawn_words(fault: SpawnFault) -> str:
 def _too_long(record: Record) -> str:
     """Which time was up: of the stop or of the whole run when the unit was up in this run, else of the start."""
     conf, times = record.conf, record.times
+    if record.course is not None and record.course.hung:
+        hung = " and ".join(f"{setting}=" for setting in record.course.hung)
+        return f"{hung} did not end in time (TimeoutStopSec= is {format_span(conf.stop_timeout)})"
     what, setting, span = "to start", "TimeoutStartSec", conf.start_timeout
     if times.active_enter > times.inactive_exit:
         what, setting, span = "to stop", "TimeoutStopSec", conf.stop_timeout

@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
+from unitd.engine.course import Course
 from unitd.machines import simple, sockets
 from unitd.machines.conf import Context, ServiceConf, read
 from unitd.machines.phases import Service, active_state, sub_state
@@ -58,6 +59,8 @@ class Record:
     """Instants of the latest starts, for the start limit."""
     by: Caller = OURSELVES
     """Who asked for the latest job."""
+    course: Course | None = None
+    """How the latest stop went; None: none since the last start."""
     wanted: bool = False
     """Loaded because somebody looked; forgotten when nothing else needs it."""
     cached_conf: ServiceConf | None = None

@@ -8,6 +8,7 @@ from msgspec import Struct
 from unitd.model.claims import Claim
 from unitd.model.events import Caller, Leaving, Left
 from unitd.model.exec_plan import ExecPlan, Role
+from unitd.model.report import Report
 from unitd.model.states import JobResult, JobType
 
 # --- processes and cgroups ------------------------------------------------------------------------
@@ -271,16 +272,23 @@ class Reexec(Struct, frozen=True):
     by: Caller
 
 
+class KeepReport(Struct, frozen=True):
+    """A shutdown begins: keep this for the next start, unless the report of its end follows (Leave.report)."""
+
+    report: Report
+
+
 class Leave(Struct, frozen=True):
     """All is stopped: end the daemon so. `survivors` could not be stopped (exit status 1).
 
-    `until`: as long as clients may take to read of it (monotonic us).
+    `until`: as long as clients may take to read of it (monotonic us). `report`: to be kept for the next start.
     """
 
     leaving: Leaving
     code: int
     survivors: tuple[Left, ...] = ()
     until: int = 0
+    report: Report | None = None
 
 
 Effect: TypeAlias = (
@@ -310,6 +318,7 @@ Effect: TypeAlias = (
     | KillEverything
     | Verify
     | StageChanged
+    | KeepReport
     | Reexec
     | Leave
 )
