@@ -11,8 +11,10 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from unitd.engine import course
 from unitd.engine.deadlines import Deadlines
 from unitd.engine.record import Record
+from unitd.engine.report import Gathered
 from unitd.engine.units import Units, slice_path
 from unitd.machines import service, simple, sockets, stopping
 from unitd.machines.conf import Context
@@ -28,13 +30,15 @@ from unitd.model.dependencies import Dep
 from unitd.model.effects import Effect, Level, Log, UnitChanged, UnitNew
 from unitd.model.events import Leaving, Left, Tick, UnitEvent
 from unitd.model.states import INFINITY, Active, Result
+from unitd.shutdown.budget import Budget
 
 
 @dataclass(slots=True)
 class Ending:
     """A shutdown under way. `step`: "waves", then "spared", then "killed", then "left".
 
-    `verifying`: an answer to Verify is to come. `kill_at`: when what was spared is asked no more, but killed.
+    `bound`: when it is over at the latest, by its plan. `verifying`: an answer to Verify is to come. `kill_at`: when
+    what was spared is asked no more, but killed.
     """
 
     leaving: Leaving
@@ -42,7 +46,9 @@ class Ending:
     began: int
     waves_end: int
     end: int
-    depth: Mapping[str, int]
+    bound: int
+    budget: Budget
+    gathered: Gathered
     step: str = "waves"
     next_check: int = INFINITY
     pause: int = 0
@@ -133,6 +139,8 @@ class Core:
         if after is None or (after.state is before and not after.effects and not after.asks):
             return
         record.state = after.state
+        if isinstance(before, Service):
+            record.course = course.follow(record.course, before, after.state, after.effects, self.now)
         self.effects.extend(after.effects)
         self.asks.extend((record, ask) for ask in after.asks)
         self._note_deadline(record)

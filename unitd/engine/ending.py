@@ -7,16 +7,17 @@
 4. Every process that was ever started is proved gone, or named; then the daemon leaves.
 """
 
-from unitd.engine import planning, queueing
+from unitd.engine import planning, progress, queueing, reasons, report
 from unitd.engine.core import Core, Ending
 from unitd.engine.record import Record
 from unitd.jobs.transaction import Planned, Transaction
 from unitd.machines.phases import Service
 from unitd.machines.step import Limit
 from unitd.model.claims import claim_of
-from unitd.model.effects import KillEverything, Leave, Level, StageChanged, UnitChanged, Verify
+from unitd.model.effects import KeepReport, KillEverything, Leave, Level, StageChanged, UnitChanged, Verify
 from unitd.model.events import Leaving, Left, ShutdownAsked, Survivors
 from unitd.model.refusals import Kind, Refusal
+from unitd.model.report import Report
 from unitd.model.states import INFINITY, SECOND, Active, JobResult, JobType
 from unitd.shutdown import budget
 from unitd.syntax.signals import SIGKILL, SIGTERM
@@ -50,13 +51,19 @@ def begin(core: Core, asked: ShutdownAsked) -> None:
         return
     outline, records = planning.outline(core), planning.to_stop(core)
     bounds, broken = outline.bounds, outline.waves.broken
+    who = asked.by.what + (f" (uid {asked.by.uid}, pid {asked.by.pid})" if asked.by.pid else "")
     core.ending = Ending(
-        asked.leaving, asked.code, core.now, bounds.waves_end, bounds.end, bounds.bound, outline.budget
+        asked.leaving,
+        asked.code,
+        core.now,
+        bounds.waves_end,
+        bounds.end,
+        bounds.bound,
+        outline.budget,
+        _gathered(core, who, outline),
     )
     core.ending.claims = tuple(claim for record in records if (claim := claim_of(record.unit)) is not None)
-    who = asked.by.what + (f" (uid {asked.by.uid}, pid {asked.by.pid})" if asked.by.pid else "")
-    plural = "" if len(records) == 1 else "s"
-    core.log(Level.NOTICE, f"{asked.leaving} asked for by {who}: {len(records)} unit{plural} to stop")
+    core.log(Level.NOTICE, f"{asked.leaving} asked for by {who}: {progress.to_stop(core, records)}")
     for name, cycle in broken.items():
         path = " -> ".join((*cycle, cycle[0]))
         core.log(Level.WARNING, f"cannot keep the order of {name}: ordering cycle {path}", name)
@@ -66,6 +73,23 @@ def begin(core: Core, asked: ShutdownAsked) -> None:
             core.step(record, Limit(planning.limit(core, record)))
     if asked.force:
         core.ending.waves_end = core.now
+    core.emit(KeepReport(_report(core, core.ending)))
+
+
+def _gathered(core: Core, who: str, outline: planning.Outline) -> report.Gathered:
+    """An empty collector for what will happen, which knows the plan."""
+    return report.Gathered(
+        by=who,
+        began=core.now,
+        cap=core.config.shutdown_timeout,
+        bound=outline.bounds.bound - core.now if outline.bounds.bound < INFINITY else INFINITY,
+        waves={name: number for number, names in enumerate(outline.waves.waves, 1) for name in names},
+        wanted={name: need.want for name, need in outline.budget.needs.items()},
+    )
+
+
+def _report(core: Core, ending: Ending, left: tuple[Left, ...] | None = None) -> Report:
+    return report.report(ending.gathered, ending.leaving, core.units.records.values(), core.now, left)
 
 
 def _install_stops(core: Core, records: list[Record], broken: frozenset[str]) -> None:
@@ -87,6 +111,13 @@ def _install_stops(core: Core, records: list[Record], broken: frozenset[str]) ->
 def _merged(core: Core, name: str) -> JobType | None:
     job = core.units.queue.job_of(name)
     return JobType.STOP if job is not None and job.type is JobType.STOP else None
+
+
+def stopped(core: Core, record: Record) -> None:
+    """A unit is at rest."""
+    words = progress.stopped(record, core.now)
+    if words:
+        core.log(Level.INFO, words, record.name)
 
 
 def next_instant(core: Core) -> int:
@@ -145,12 +176,13 @@ def survivors(core: Core, event: Survivors) -> None:
     if {left.pid for left in ending.left} != {left.pid for left in event.left}:
         core.emit(StageChanged())
     ending.left = event.left
+    ending.gathered.found(event)
     _name(core, ending, event.named)
     if not event.left:
         _leave(core, ending)
     elif core.now >= ending.end:
-        for line in event.left:
-            core.log(Level.ERR, f"cannot end {line}")
+        for left in event.left:
+            core.log(Level.ERR, reasons.survivor(left, ending.gathered.seen.get(left.pid)))
         _leave(core, ending)
     elif ending.step == "killed" or core.now >= ending.kill_at:
         _kill(core, ending)
@@ -182,4 +214,5 @@ def _leave(core: Core, ending: Ending) -> None:
     took = (core.now - ending.began) / 1_000_000
     words = "nothing is left" if not ending.left else f"{len(ending.left)} processes are left"
     core.log(Level.NOTICE, f"shutdown took {took:.2f} s, {words}")
-    core.emit(Leave(ending.leaving, ending.code, ending.left, min(ending.end, core.now + FAREWELL)))
+    until = min(ending.end, core.now + FAREWELL)
+    core.emit(Leave(ending.leaving, ending.code, ending.left, until, _report(core, ending, ending.left)))

@@ -5,7 +5,7 @@ The order of checks before a start is systemd's: load state, type, start limit, 
 
 from collections.abc import Sequence
 
-from unitd.engine import ending, queueing
+from unitd.engine import ending, planning, queueing
 from unitd.engine.core import Core
 from unitd.engine.record import Fixed, Record
 from unitd.jobs import algebra
@@ -25,8 +25,7 @@ from unitd.model.effects import (
 )
 from unitd.model.events import ConditionsChecked, ShutdownAsked
 from unitd.model.refusals import Refusal
-from unitd.model.states import INFINITY, Active, JobResult, JobType, Load, Result
-from unitd.shutdown import budget
+from unitd.model.states import Active, JobResult, JobType, Load, Result
 
 
 def run(core: Core, job: Job) -> None:
@@ -65,10 +64,7 @@ def _stop(core: Core, record: Record, job: Job) -> None:
     if isinstance(record.state, Fixed):
         queueing.finish(core, job, JobResult.DONE if record.active.is_down else JobResult.UNSUPPORTED)
         return
-    limit = INFINITY
-    if core.ending is not None:
-        limit = budget.share(core.now, core.ending.waves_end, core.ending.depth.get(record.name, 1))
-    core.step(record, Stop(limit, restarting=job.type is JobType.RESTART))
+    core.step(record, Stop(planning.limit(core, record), restarting=job.type is JobType.RESTART))
 
 
 def _start(core: Core, record: Record, job: Job) -> None:

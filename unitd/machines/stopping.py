@@ -4,34 +4,17 @@ The ladder's invariant: a rung is left only when those it asked to go are gone, 
 deadline never lies beyond the limit that a shutdown sets.
 """
 
-from unitd.machines import restarting
-from unitd.machines.conf import ServiceConf, later
+from unitd.machines import ladder, restarting
+from unitd.machines.conf import later
+from unitd.machines.ladder import Part
 from unitd.machines.phases import AutoRestart, Commands, Dead, Killing, Rung, Stage, Starting
 from unitd.machines.turn import Turn
 from unitd.model.effects import Kill, Level, Release, Scope, UnwatchPidFile
-from unitd.model.states import INFINITY, SECOND, Result
+from unitd.model.states import INFINITY, Result
+from unitd.shutdown import budget
 from unitd.syntax.signals import SIGCONT, SIGHUP, SIGKILL
 
-MOST_A_STEP = SECOND // 2
-"""Microseconds kept for each later step of a stop that a shutdown limits; a SIGKILL needs far less."""
-
-LEAST_AFTER_KILL, MOST_AFTER_KILL = 5 * SECOND, 90 * SECOND
-"""How long those who got SIGKILL are waited for (us): TimeoutStopSec=, but a thousand of them need some seconds on a
-slow machine, and one that cannot die is not waited for without end."""
-
-_ABORTS = (Rung.ABORT, Rung.FINAL_ABORT)
 _ASKS = (Rung.TERM, Rung.FINAL_TERM)
-_STEPS_LEFT: dict[Rung | Stage, int] = {
-    Stage.STOP: 6,
-    Stage.STOP_POST: 3,
-    Rung.ABORT: 5,
-    Rung.TERM: 5,
-    Rung.KILL: 4,
-    Rung.FINAL_ABORT: 2,
-    Rung.FINAL_TERM: 2,
-    Rung.FINAL_KILL: 1,
-}
-"""How many steps a stop has from this one on, at most: what a shutdown's limit has to be shared among."""
 
 
 def stop(turn: Turn) -> None:
@@ -50,31 +33,35 @@ def stop(turn: Turn) -> None:
 
 def limit(turn: Turn, limit: int) -> None:
     """A shutdown's cap: no deadline of the stop lies beyond it, neither the present one nor a later one."""
+    if limit >= INFINITY:
+        return
     turn.set(limit=min(limit, turn.service.limit))
     match turn.service.phase:
         case Killing(rung=rung, deadline=until):
-            turn.set(phase=Killing(rung, min(until, _deadline(turn, rung, INFINITY))))
+            turn.set(phase=Killing(rung, _deadline(turn, rung, until)))
         case Commands(stage=Stage.STOP | Stage.STOP_POST as stage, index=index, deadline=until):
-            turn.set(phase=Commands(stage, index, min(until, _deadline(turn, stage, INFINITY))))
+            turn.set(phase=Commands(stage, index, _deadline(turn, stage, until)))
         case _:
             pass
 
 
-def _deadline(turn: Turn, step: Rung | Stage, span: int) -> int:
-    """The instant `span` from now, but early enough before the limit for the steps that may follow."""
-    limit, steps = turn.service.limit, _STEPS_LEFT[step]
+def _deadline(turn: Turn, part: Part, until: int = INFINITY) -> int:
+    """The instant at which a step ends that begins now; `until`: where it would end that is under way.
+
+    A shutdown's limit leaves it its share alone, so that the steps that may follow have theirs.
+    """
+    limit = turn.service.limit
+    steps = ladder.needs(turn.conf, ladder.onward(turn.conf, part), max(0, until - turn.now))
     if limit >= INFINITY:
-        return later(turn.now, span)
-    left = max(0, limit - turn.now)
-    reserve = min(MOST_A_STEP, left // (2 * steps)) * (steps - 1)
-    return min(later(turn.now, span), limit - reserve)
+        return later(turn.now, steps[0].most)
+    return min(limit, turn.now + budget.first_share(limit - turn.now, steps))
 
 
 def run_stop(turn: Turn, result: Result) -> None:
     """ExecStop=, then the ladder."""
     turn.fail(result)
     turn.set(control=None, watchdog_at=0)
-    if not turn.run_stage(Stage.STOP, 0, _deadline(turn, Stage.STOP, turn.conf.stop_timeout)):
+    if not turn.run_stage(Stage.STOP, 0, _deadline(turn, Stage.STOP)):
         signal(turn, Rung.TERM, Result.SUCCESS)
 
 
@@ -85,17 +72,10 @@ def signal(turn: Turn, rung: Rung, result: Result) -> None:
     # A timeout is no reason to kill without a look at what keeps them.
     waits = _send(turn, rung, examine=rung.is_kill and result is Result.TIMEOUT)
     if waits:
-        turn.set(phase=Killing(rung, _deadline(turn, rung, _span(turn.conf, rung))))
+        turn.set(phase=Killing(rung, _deadline(turn, rung)))
     else:
         turn.set(phase=Killing(rung, turn.now))
         _next(turn, rung)
-
-
-def _span(conf: ServiceConf, rung: Rung) -> int:
-    """How long the rung may take by the unit's own rules."""
-    if rung.is_kill:
-        return max(LEAST_AFTER_KILL, min(conf.stop_timeout, MOST_AFTER_KILL))
-    return conf.abort_timeout if rung in _ABORTS else conf.stop_timeout
 
 
 def resend(turn: Turn) -> None:
@@ -108,15 +88,10 @@ def _send(turn: Turn, rung: Rung, *, examine: bool = False) -> bool:
     """Signal whom KillMode= means; whether somebody has to be waited for."""
     service, kill = turn.service, turn.conf.kill
     named = tuple(p.pid for p in (service.control, service.main) if p is not None and p.pid)
-    everybody = kill.mode == "control-group" or (kill.mode == "mixed" and rung.is_kill)
-    if kill.mode == "none" or gone(turn, everybody=everybody):
+    everybody = ladder.means_all(kill, rung)
+    if kill.mode == "none" or ladder.gone(service, everybody=everybody):
         return False
-    number = {
-        Rung.ABORT: kill.watchdog_signal,
-        Rung.TERM: kill.restart_signal if service.restarting else kill.signal,
-        Rung.FINAL_ABORT: kill.watchdog_signal,
-        Rung.FINAL_TERM: kill.signal,
-    }.get(rung, kill.final_signal)
+    number = ladder.signal(kill, rung, restarting=service.restarting)
     if everybody or named:
         turn.add(
             Kill(
@@ -133,21 +108,13 @@ def _send(turn: Turn, rung: Rung, *, examine: bool = False) -> bool:
     return True
 
 
-def gone(turn: Turn, *, everybody: bool) -> bool:
-    """Whether main and control process are gone, and with `everybody` the rest of the cgroup too."""
-    service = turn.service
-    if service.main is not None or service.control is not None:
-        return False
-    return not (everybody and service.populated)
-
-
 def settle(turn: Turn) -> None:
     """Somebody left: go on when the rung has nobody to wait for any more."""
     phase = turn.service.phase
-    if isinstance(phase, Killing):
-        mode = turn.conf.kill.mode
-        if gone(turn, everybody=mode == "control-group" or (mode == "mixed" and phase.rung.is_kill)):
-            _next(turn, phase.rung)
+    if not isinstance(phase, Killing):
+        return
+    if ladder.gone(turn.service, everybody=ladder.means_all(turn.conf.kill, phase.rung)):
+        _next(turn, phase.rung)
 
 
 def _next(turn: Turn, rung: Rung) -> None:
@@ -187,24 +154,30 @@ def expired(turn: Turn, rung: Rung) -> None:
             # The answer to one more SIGKILL names who is left.
             turn.log(Level.ERR, f"cannot stop all of {turn.name}: processes are left after SIGKILL")
             _send(turn, rung, examine=True)
-            turn.fail(Result.TIMEOUT)
-            turn.set(main=None, control=None)
-            _after(turn, rung)
+            _give_up(turn, rung)
 
 
 def spare(turn: Turn, rung: Rung) -> None:
     """Time is up, and nobody may be killed: what is left stays (SendSIGKILL=no)."""
     turn.log(Level.WARNING, f"{turn.name} did not end in time after the stop signal; SendSIGKILL=no spares it")
+    _give_up(turn, rung)
+
+
+def _give_up(turn: Turn, rung: Rung) -> None:
+    """Some are left whom nothing ends, or nothing may: ExecStopPost= has its turn, and they are asked once more."""
     turn.fail(Result.TIMEOUT)
     turn.set(main=None, control=None)
-    _after(turn, rung)
+    if turn.commands(Stage.STOP_POST):
+        _after(turn, rung)
+    else:
+        rest(turn, Result.SUCCESS)
 
 
 def run_stop_post(turn: Turn, result: Result) -> None:
     """ExecStopPost=, then whatever is left is ended."""
     turn.fail(result)
     turn.set(control=None)
-    if not turn.run_stage(Stage.STOP_POST, 0, _deadline(turn, Stage.STOP_POST, turn.conf.stop_timeout)):
+    if not turn.run_stage(Stage.STOP_POST, 0, _deadline(turn, Stage.STOP_POST)):
         signal(turn, Rung.FINAL_TERM, Result.SUCCESS)
 
 
