@@ -125,6 +125,11 @@ class Peer:
         self._thread.join(5)
         assert not self._thread.is_alive()
 
+    def vanish(self) -> None:
+        """Let nobody in any more, as a daemon that died."""
+        self._server.shutdown(socket.SHUT_RDWR)
+        self._server.close()
+
     def asked(self, member: str) -> list[tuple[Any, ...]]:
         """The arguments of every call of a method."""
         return [arguments for name, arguments in self.calls if name == member]

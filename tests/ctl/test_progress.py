@@ -11,9 +11,10 @@ import pytest
 from tests.ctl.conftest import Run
 from tests.ctl.peer import Peer
 from unitd.ctl import waiting
-from unitd.ctl.stops import Stops, headline
+from unitd.ctl.stops import Stops
 from unitd.ctl.terminal import Block, cut, printable
 from unitd.ctl.when import ago, parse_since
+from unitd.wire.drawing import headline
 from unitd.wire.progress import Report
 
 PID = 2**22 + 1
@@ -157,8 +158,8 @@ def test_what_is_left_at_the_end_replaces_the_units() -> None:
 
 
 def test_the_headline() -> None:
-    assert headline(12, stops(STUCK).latest(), 1.0) == "shutting down: 12 stopped, 3 left, 8 s of 30 s"
-    assert headline(0, None, 1.0) == "shutting down: 0 stopped, 1 s"
+    assert headline(12, stops(STUCK).latest(), SECOND) == "shutting down: 12 stopped, 3 left, 8 s of 30 s"
+    assert headline(0, None, SECOND) == "shutting down: 0 stopped, 1 s"
 
 
 def test_a_report_survives_the_wire() -> None:

@@ -201,13 +201,13 @@ class Private:
         loop.add_reader(self._socket, self._accept)
 
     def close(self) -> None:
-        """Drop every client and take the name away."""
+        """Take the name away and drop every client, who thus finds nobody when it comes again."""
         self.loop.remove_reader(self._socket)
-        for client in list(self.clients):
-            client.drop()
         self._socket.close()
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.path)
+        for client in list(self.clients):
+            client.drop()
 
     def fileno(self) -> int:
         """The listening socket's descriptor, by which another program image can go on."""

@@ -1,5 +1,8 @@
 """A connection to the daemon: its private socket, or a bus that it is on.
 
+A daemon that re-executes itself drops its private clients, but not the socket that they come by, and leaves no call
+half done: one that was not answered was not carried out, and is sent again over a new connection.
+
 Calls may be sent ahead and their replies taken in any order; signals that come meanwhile are kept. Blocking, with
 poll(2) and a time for each wait. Rests on the D-Bus specification, "Authentication Protocol": a client may send
 AUTH, BEGIN and its first message in one write. `_socket` is what `socket` wraps; the wrapper takes 7 ms to import.
@@ -10,8 +13,9 @@ import select
 import time
 from _socket import AF_UNIX, SO_SNDTIMEO, SOCK_CLOEXEC, SOCK_STREAM, SOL_SOCKET, socket
 from collections.abc import Iterable
+from contextlib import suppress
 from struct import Struct
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from unitd.ctl import message
 from unitd.ctl.message import Message
@@ -28,6 +32,8 @@ BUS: Final = "org.freedesktop.DBus"
 
 REPLY_S: Final = 25.0
 """Seconds to wait for the reply to a call; systemctl's value."""
+_ATTEMPTS: Final = 5
+"""How often in a row a connection may end before anything comes over it: a call may be what ends it."""
 _SETUP: Final = Struct("ll").pack(5, 0)
 """Seconds and microseconds for a connect or a write that is kept waiting (struct timeval, socket(7))."""
 
@@ -38,6 +44,10 @@ class Unreachable(Exception):
 
 class Disconnected(Exception):
     """The daemon closed the connection."""
+
+
+class Reconnected(Disconnected):
+    """It did, for it re-executed itself, and is connected again; signals may have been missed."""
 
 
 class Refused(Exception):
@@ -55,27 +65,48 @@ class Refused(Exception):
 
 
 class Connection:
-    """One stream to the daemon. `where` says to whom, in words."""
+    """One stream to the daemon at `path`. `where` says to whom, in words. Raises OSError or Unreachable."""
 
-    def __init__(self, stream: socket, where: str, bus: bool) -> None:
+    def __init__(self, path: str, where: str, bus: bool) -> None:
         self.where = where
         self.bus = bus
-        self._stream = stream
+        self._path = path
+        self._serial = 0
+        self._unanswered: dict[int, bytes] = {}
+        self._replies: dict[int, Message] = {}
+        self._signals: list[Message] = []
+        self._missed = False
+        self._attempts = 0
+        self._begin()
+        if bus:
+            self.call(BUS, "/org/freedesktop/DBus", BUS, "Hello")
+
+    def _begin(self) -> None:
+        self._stream = _open(self._path)
         self._poll = select.poll()
-        self._poll.register(stream.fileno(), select.POLLIN)
+        self._poll.register(self._stream.fileno(), select.POLLIN)
         uid = str(os.geteuid()).encode().hex()
         self._outgoing = b"\0AUTH EXTERNAL %s\r\nBEGIN\r\n" % uid.encode()
         self._incoming = bytearray()
         self._authorized = False
-        self._serial = 0
-        self._replies: dict[int, Message] = {}
-        self._signals: list[Message] = []
-        if bus:
-            self.call(BUS, "/org/freedesktop/DBus", BUS, "Hello")
 
     def close(self) -> None:
         """Close the stream."""
         self._stream.close()
+
+    def _begin_again(self, gone: str) -> None:
+        """Connect once more, and ask again for what was not answered; raises Disconnected when nobody is there."""
+        self._attempts += 1
+        if self.bus or self._attempts > _ATTEMPTS:
+            raise Disconnected(gone)
+        self._stream.close()
+        try:
+            self._begin()
+            self._stream.sendall(self._outgoing + b"".join(self._unanswered.values()))
+        except OSError:
+            raise Disconnected(gone) from None
+        self._outgoing = b""
+        self._missed = True
 
     # --- calls --------------------------------------------------------------------------------------
 
@@ -96,10 +127,17 @@ class Connection:
         found: dict[str, tuple[str, Any]] = self.ask(path, PROPERTIES, "GetAll", "s", interface)[0]
         return found
 
-    def reply(self, serial: int, seconds: float = REPLY_S) -> tuple[Any, ...]:
-        """The values that answer the call with this serial; raises Refused, Disconnected, Unreachable."""
+    def reply(self, serial: int, seconds: float = REPLY_S, *, again: bool = True) -> tuple[Any, ...]:
+        """The values that answer the call with this serial; raises Refused, Disconnected, Unreachable.
+
+        `again`: send it again to a daemon that re-executes itself; else Reconnected is raised.
+        """
         until = time.monotonic() + seconds
+        if not again:
+            self._unanswered.pop(serial, None)
         while serial not in self._replies:
+            if self._missed and not again:
+                self._told_of_gap()
             if not self._receive(until - time.monotonic()) and time.monotonic() >= until:
                 raise Unreachable(f"cannot go on: {self.where} did not answer within {seconds:.0f} s")
         answer = self._replies.pop(serial)
@@ -116,14 +154,19 @@ class Connection:
         self, destination: str, path: str, interface: str, member: str, signature: str, values: tuple[Any, ...]
     ) -> int:
         self._serial += 1
-        raw = self._outgoing + message.encode_call(
-            self._serial, destination, path, interface, member, signature, values
-        )
+        raw = message.encode_call(self._serial, destination, path, interface, member, signature, values)
+        size, raw = len(raw), self._outgoing + raw
         self._outgoing = b""
+        self._unanswered[self._serial] = raw[-size:]
+        stream = self._stream
         try:
-            self._stream.sendall(raw)
-        except OSError as error:
-            raise Disconnected(f"{self.where} closed the connection: {error.strerror}") from None
+            stream.sendall(raw)
+        except BlockingIOError:
+            raise Disconnected(f"{self.where} does not read") from None
+        except OSError:
+            # It was closed; what was answered before lies there still.
+            while stream is self._stream:
+                self._receive(None)
         return self._serial
 
     # --- signals ------------------------------------------------------------------------------------
@@ -140,9 +183,11 @@ class Connection:
         self.manager("Subscribe")
 
     def signal(self, seconds: float | None) -> Message | None:
-        """The next signal, or None when none came in time; raises Disconnected when the daemon is gone."""
+        """The next signal, or None when none came in time; raises Disconnected when the daemon is gone, Reconnected."""
         until = None if seconds is None else time.monotonic() + seconds
         while not self._signals:
+            if self._missed:
+                self._told_of_gap()
             left = None if until is None else until - time.monotonic()
             if not self._receive(left) and left is not None and until is not None and time.monotonic() >= until:
                 return None
@@ -155,7 +200,12 @@ class Connection:
         """Let time pass; signals are dropped. Raises Disconnected when the daemon is gone."""
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
-            self.signal(left)
+            with suppress(Reconnected):
+                self.signal(left)
+
+    def _told_of_gap(self) -> NoReturn:
+        self._missed = False
+        raise Reconnected(f"{self.where} closed the connection")
 
     # --- the stream ---------------------------------------------------------------------------------
 
@@ -167,11 +217,13 @@ class Connection:
         try:
             chunk = self._stream.recv(262144)
         except OSError as error:
-            raise Disconnected(f"{self.where} closed the connection: {error.strerror}") from None
+            self._begin_again(f"{self.where} closed the connection: {error.strerror}")
+            return True
         if not chunk:
-            if not self._authorized:
+            if not self._authorized and not self._attempts:
                 raise Unreachable(f"cannot talk to {self.where}: it closed the connection at once")
-            raise Disconnected(f"{self.where} closed the connection")
+            self._begin_again(f"{self.where} closed the connection")
+            return True
         self._incoming += chunk
         try:
             if self._authorized or self._authorize():
@@ -197,9 +249,11 @@ class Connection:
                 return
             one = message.decode(bytes(self._incoming[:size]))
             del self._incoming[:size]
+            self._attempts = 0
             if one.kind == message.SIGNAL:
                 self._signals.append(one)
             elif one.kind in (message.RETURN, message.ERROR):
+                self._unanswered.pop(one.reply_to, None)
                 self._replies[one.reply_to] = one
 
 
@@ -210,12 +264,16 @@ def unit_path(name: str) -> str:
 
 def open_path(path: str, where: str, bus: bool = False) -> Connection:
     """Connect to a socket by its path, or abstract name after a NUL; raises OSError or Unreachable."""
+    return Connection(path, where, bus)
+
+
+def _open(path: str) -> socket:
     stream = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC)
     try:
         # Blocking, so that connect(2) waits its turn while very many clients come at once, but not for ever.
         stream.setsockopt(SOL_SOCKET, SO_SNDTIMEO, _SETUP)
         stream.connect(path)
-        return Connection(stream, where, bus)
+        return stream
     except BaseException:
         stream.close()
         raise

@@ -6,7 +6,7 @@ org.freedesktop.systemd1(5)). Several units are asked for at once, and waited fo
 
 from typing import Any, NamedTuple
 
-from unitd.ctl.connection import MANAGER_PATH, PROPERTIES, Refused, unit_path
+from unitd.ctl.connection import MANAGER_PATH, PROPERTIES, Reconnected, Refused, unit_path
 from unitd.ctl.options import Usage
 from unitd.ctl.processes import described
 from unitd.ctl.session import Session
@@ -86,7 +86,7 @@ def _run(session: Session, words: list[str], verb: Verb, suffix: str = ".service
     outcomes, jobs = _ask(session, units, verb, mode)
     _warn(session, [unit for unit in units if unit in jobs.values()])
     if session.options.block and jobs:
-        with Waiting(session) as waiting:
+        with Waiting(session, verb.type) as waiting:
             outcomes += [Outcome(unit, _id(path), result) for path, unit, result in waiting.follow(jobs)]
     elif jobs:
         outcomes += [Outcome(unit, _id(path), "accepted") for path, unit in jobs.items()]
@@ -220,6 +220,9 @@ def _until_down(session: Session, units: list[str]) -> int:
 def _next_change(session: Session, units: set[str]) -> None:
     paths = {unit_path(unit) for unit in units}
     while True:
-        signal = session.link.signal(None)
+        try:
+            signal = session.link.signal(None)
+        except Reconnected:
+            return
         if signal is not None and signal.interface == PROPERTIES and signal.path in paths:
             return

@@ -1,13 +1,15 @@
-"""The verbs that are done when they are answered: kill, reset-failed, cancel, daemon-reload."""
+"""The verbs that are done when they are answered: kill, reset-failed, cancel, daemon-reload, daemon-reexec."""
 
 from typing import Final
 
-from unitd.ctl.connection import MANAGER, MANAGER_PATH, Refused
+from unitd.ctl.connection import BUS, BUS_NAME, MANAGER, MANAGER_PATH, PROPERTIES, Reconnected, Refused
 from unitd.ctl.options import Usage
 from unitd.ctl.session import Session
 
 _RELOAD_S: Final = 180.0
 """Seconds that a daemon-reload may take; the reply comes when it is done."""
+_REEXEC_S: Final = 60.0
+"""Seconds until the new program answers: the old one tries it out and lets what is under way come to its end first."""
 _WHOM: Final = ("all", "main", "control", "all-fail", "main-fail", "control-fail")
 
 
@@ -89,3 +91,31 @@ def daemon_reload(session: Session, words: list[str]) -> int:
     if session.options.json:
         session.json({"result": "done"})
     return 0
+
+
+def daemon_reexec(session: Session, words: list[str]) -> int:
+    """Have the daemon go on as the program that is on disk now, and wait until it does."""
+    link = session.link
+    before = _version(session)
+    serial = link.send(MANAGER_PATH, MANAGER, "Reexecute")
+    if not session.options.block:
+        return 0
+    try:
+        link.reply(serial, _REEXEC_S, again=False)
+    except Reconnected:
+        # On a private socket the end of the connection is the answer.
+        pass
+    except Refused as refused:
+        return session.refuse("re-execute", refused)
+    after = _version(session)
+    pid = link.call(BUS, "/org/freedesktop/DBus", BUS, "GetConnectionUnixProcessID", "s", BUS_NAME)[0]
+    if session.options.json:
+        session.json({"result": "done", "from": before, "to": after, "pid": pid})
+    else:
+        session.print(f"the daemon re-executed itself: unitd {before} became unitd {after}, still pid {pid}")
+    return 0
+
+
+def _version(session: Session) -> str:
+    found: str = session.link.ask(MANAGER_PATH, PROPERTIES, "Get", "ss", MANAGER, "Version")[0][1]
+    return found

@@ -2,8 +2,9 @@
 
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 
-from unitd.ctl.connection import MANAGER, MANAGER_PATH, PROPERTIES, Refused, unit_path
+from unitd.ctl.connection import MANAGER, MANAGER_PATH, PROPERTIES, Reconnected, Refused, unit_path
 from unitd.ctl.session import Session, unit_name
 from unitd.ctl.terminal import GREY, paint, say
 
@@ -60,7 +61,8 @@ def is_system_running(session: Session, words: list[str]) -> int:
         link.subscribe(["StartupFinished"])
     state = _running(session)
     while session.options.wait and state in ("initializing", "starting"):
-        link.signal(None)
+        with suppress(Reconnected):
+            link.signal(None)
         state = _running(session)
     _answer(session, state, {"state": state})
     return 0 if state == "running" else 1

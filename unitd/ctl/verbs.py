@@ -46,6 +46,7 @@ VERBS: Final[dict[str, Verb]] = {
     "kill": Verb("orders", "kill", 1, MANY, "UNIT...", "Send a signal to processes of units"),
     "reset-failed": Verb("orders", "reset_failed", 0, MANY, "[UNIT...]", "Forget that units failed"),
     "daemon-reload": Verb("orders", "daemon_reload", 0, 0, "", "Have the daemon read unit files again"),
+    "daemon-reexec": Verb("orders", "daemon_reexec", 0, 0, "", "Have the daemon go on as the program on disk"),
     "poweroff": Verb("shutdown", "poweroff", 0, 0, "", "Stop everything, then power off (a container: exit)"),
     "reboot": Verb("shutdown", "reboot", 0, 0, "", "Stop everything, then reboot (a container: exit)"),
     "halt": Verb("shutdown", "halt", 0, 0, "", "Stop everything, then halt (a container: exit)"),

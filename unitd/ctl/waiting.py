@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, Final
 
-from unitd.ctl.connection import Refused
+from unitd.ctl.connection import Reconnected, Refused
 from unitd.ctl.processes import described
 from unitd.ctl.session import Session
 from unitd.ctl.stops import Stops
@@ -24,10 +24,11 @@ _INFINITY: Final = 2**64 - 1
 
 
 class Waiting:
-    """Use as a context: what was drawn is gone at its end."""
+    """Use as a context: what was drawn is gone at its end. `kind`: of the jobs."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, kind: str) -> None:
         self._session = session
+        self._kind = kind
         self._block = Block(sys.stderr) if is_terminal(sys.stderr) else None
         self._told: list[str] = []
         self._stops = Stops()
@@ -45,7 +46,11 @@ class Waiting:
         left = dict(jobs)
         tick = time.monotonic() + TICK_S
         while left:
-            signal = self._session.link.signal(max(tick - time.monotonic(), 0))
+            try:
+                signal = self._session.link.signal(max(tick - time.monotonic(), 0))
+            except Reconnected:
+                yield from self._ended_unheard(left)
+                continue
             if signal is None:
                 tick = time.monotonic() + TICK_S
                 self._draw(set(left.values()))
@@ -56,6 +61,19 @@ class Waiting:
                 if signal.body[1] in left:
                     unit = left.pop(signal.body[1])
                     yield signal.body[1], unit, signal.body[3]
+
+    def _ended_unheard(self, left: dict[str, str]) -> Iterator[tuple[str, str, str]]:
+        """Those that ended while the daemon re-executed itself; how, their units' states have to tell."""
+        known = {row[4] for row in self._session.link.manager("ListJobs")[0]}
+        for path, unit in [each for each in left.items() if each[0] not in known]:
+            del left[path]
+            yield path, unit, self._judged(unit)
+
+    def _judged(self, unit: str) -> str:
+        state = self._session.get(unit, "ActiveState")
+        if self._kind == "stop":
+            return "done" if state in ("inactive", "failed") else "failed"
+        return "done" if state in ("active", "reloading", "inactive") else "failed"
 
     def _draw(self, units: set[str]) -> None:
         if self._session.options.quiet or self._session.options.json:
