@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from unitd.host.keeper import Shelf
 from unitd.host.listen import Sockets
 from unitd.model.effects import SocketPlan
 from unitd.model.events import Incoming, ListenFailed, Listening
@@ -24,8 +25,12 @@ class House:
         self.heard: list[Listening | ListenFailed | Incoming] = []
         self.warnings: list[str] = []
         self.copies: list[socket.socket] = []
+        self.served: list[int] = []
         self.incoming = asyncio.Event()
-        self.sockets = Sockets(asyncio.get_running_loop(), self.take, self.warnings.append)
+        self.shelf = Shelf()
+        self.sockets = Sockets(
+            asyncio.get_running_loop(), self.take, self.warnings.append, self.shelf, lambda unit: self.served
+        )
 
     def take(self, event: Listening | ListenFailed | Incoming) -> None:
         self.heard.append(event)
@@ -56,6 +61,7 @@ async def house() -> AsyncIterator[House]:
     house = House()
     yield house
     house.sockets.close()
+    house.shelf.close()
     for made in house.copies:
         made.close()
     assert len(os.listdir("/proc/self/fd")) == before

@@ -6,6 +6,7 @@ that nobody listens on any more is replaced; one that somebody listens on is in 
 
 import contextlib
 import errno
+import ipaddress
 import os
 import re
 import socket
@@ -13,7 +14,7 @@ import stat
 from collections.abc import Callable
 from typing import Final
 
-from unitd.host import accounts, socket_options
+from unitd.host import accounts, reclaim, socket_options
 from unitd.model.effects import SocketPlan
 from unitd.syntax.addresses import ListenAddress, parse_listen_address
 from unitd.syntax.errors import Bad
@@ -71,6 +72,46 @@ def unlink(plan: SocketPlan) -> None:
         with contextlib.suppress(OSError):
             if os.path.islink(name):
                 os.unlink(name)
+
+
+def is_there(key: tuple[str, str]) -> bool:
+    """A socket that is bound there can still be reached: its path, if it has one, is no other file's now."""
+    kind, address = key
+    path = address if kind == "FIFO" else _written(address)
+    if not path.startswith("/"):
+        return True
+    with contextlib.suppress(OSError):
+        mode = os.lstat(path).st_mode
+        return stat.S_ISFIFO(mode) if kind == "FIFO" else stat.S_ISSOCK(mode)
+    return False
+
+
+def is_at(made: socket.socket, key: tuple[str, str]) -> bool:
+    """The socket is bound to this address and, unless it is for datagrams, listens. OSError."""
+    kind, address = key
+    where = parse_listen_address(_written(address))
+    if made.type != _TYPES.get(kind) or bool(made.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)) != (
+        kind != "Datagram"
+    ):
+        return False
+    name = made.getsockname()
+    match where.family:
+        case "unix":
+            return made.family == socket.AF_UNIX and os.fsdecode(name).replace("\0", "@") == where.host
+        case "vsock":
+            return made.family == socket.AF_VSOCK and name[1] == where.port
+        case _ if made.family not in (socket.AF_INET, socket.AF_INET6):
+            return False
+    # Without IPv6 any address is one of IPv4.
+    anywhere = where.host == "::" and name[0] == "0.0.0.0"
+    return name[1] == where.port and (anywhere or ipaddress.ip_address(name[0]) == ipaddress.ip_address(where.host))
+
+
+def in_use(key: tuple[str, str]) -> str:
+    """The kernel's words for an address that is in use, and by whom, as far as it is found."""
+    where = parse_listen_address(_written(key[1]))
+    by = reclaim.holders(where.port, where.host if where.family == "unix" else "")
+    return os.strerror(errno.EADDRINUSE) + (f" by {by}" if by else "")
 
 
 def path_addresses(plan: SocketPlan) -> list[str]:

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import os
 import socket
+import stat
 import struct
 from collections.abc import Callable
 
@@ -30,7 +31,8 @@ _QUIET_S = 5.0
 class Notify:
     """The datagram socket at `path`; `unit_of_pid` names a living process's unit, "" for none.
 
-    What a process says of which `is_early(pid)` holds is kept until a read at which it holds no more.
+    What a process says of which `is_early(pid)` holds is kept until a read at which it holds no more. `given`: the
+    socket that an earlier daemon bound there, -1 for none; what was sent to it meanwhile is heard.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class Notify:
         unit_of_pid: Callable[[int], str],
         warn: Callable[[str], None],
         is_early: Callable[[int], bool] = lambda pid: False,
+        given: int = -1,
     ) -> None:
         self.path = path
         self._is_early = is_early
@@ -51,8 +54,12 @@ class Notify:
         self._warn = warn
         self._dropped = 0
         self._quiet_until = 0.0
-        self._socket = _bound(path)
+        self._socket = _taken_over(given, path) or _bound(path)
         loop.add_reader(self._socket.fileno(), self.read)
+
+    def fileno(self) -> int:
+        """The socket's descriptor, for a daemon that follows."""
+        return self._socket.fileno()
 
     def close(self) -> None:
         """Hear no more; the name stays, for a daemon that follows may have bound it already."""
@@ -126,6 +133,19 @@ class Notify:
         more = f"; {self._dropped} more were dropped before" if self._dropped else ""
         self._dropped, self._quiet_until = 0, now + _QUIET_S
         self._warn(f"cannot take a notification: {reason}{more}")
+
+
+def _taken_over(given: int, path: str) -> socket.socket | None:
+    """The socket of an earlier daemon, if its name is still there; else it is closed."""
+    if given < 0:
+        return None
+    taken = socket.socket(fileno=given)
+    with contextlib.suppress(OSError):
+        if taken.type == socket.SOCK_DGRAM and stat.S_ISSOCK(os.stat(path).st_mode):
+            taken.setblocking(False)
+            return taken
+    taken.close()
+    return None
 
 
 def _bound(path: str) -> socket.socket:

@@ -14,6 +14,7 @@ from unitd.host import accounts, clock, conditions, config_file, facts, keeper, 
 from unitd.host.facts import Place
 from unitd.host.gauges import Gauges
 from unitd.host.inotify import Inotify
+from unitd.host.last_shutdown import LastShutdown
 from unitd.host.listen import Sockets
 from unitd.host.logs import Logs
 from unitd.host.notify import Notify
@@ -21,10 +22,12 @@ from unitd.host.perform import Host
 from unitd.host.pid_files import PidFiles
 from unitd.host.unit_dirs import UnitDirs, search_path
 from unitd.host.watch import UnitFileWatch
-from unitd.model.effects import Effect, Leave, Log, StartupFinished, WatchBusName
+from unitd.model.dependencies import Dep
+from unitd.model.effects import Effect, KeepReport, Leave, Log, StartupFinished, WatchBusName
 from unitd.model.events import Caller, Leaving, ReloadAsked, ShutdownAsked, UnitFilesChanged
 from unitd.model.states import SECOND
 from unitd.runtime import lock, readiness
+from unitd.runtime.console import Console
 from unitd.runtime.journal import Journal
 from unitd.runtime.options import Options
 from unitd.runtime.ports import BusClock, BusLogs
@@ -55,6 +58,9 @@ _FOR_THE_DAEMON = frozenset(
 _WITHOUT_A_TARGET = ("rescue.target", "emergency.target")
 """What a machine starts when its first target cannot be: nobody else could help there."""
 
+_NOTIFY = "notify"
+"""The notification socket's name on the shelf."""
+
 _PRESSES, _IMPATIENCE = 7, 2 * SECOND
 
 
@@ -67,6 +73,7 @@ class Daemon:
         self._left: asyncio.Future[Leave] = loop.create_future()
         self._clock = clock.Clock()
         self._presses: list[int] = []
+        self._console: Console | None = None
         self._make()
 
     def _make(self) -> None:
@@ -91,8 +98,9 @@ class Daemon:
         options, warn = self._options, self._journal.warn
         self._inotify = Inotify(self._loop)
         self._shelf = keeper.Shelf()
+        self._kept = keeper.take(options.runtime_dir)
         self._logs = Logs(options.runtime_dir, options.state_dir, self._loop, self._clock, warn)
-        self._sockets = Sockets(self._loop, self.pump.post, warn)
+        self._sockets = Sockets(self._loop, self.pump.post, warn, self._shelf, self._served_by)
         notify_path = f"{options.runtime_dir}/notify"
         self._pid_files = PidFiles(self._inotify, self.pump.post, self._unit_of, self._claim)
         self._host = Host(
@@ -112,7 +120,12 @@ class Daemon:
             boot_id=clock.boot_id(),
         )
         self._host.spawner.start()
-        self._notify = Notify(notify_path, self._loop, self.pump.post, self._host.unit_of, warn, self._host.is_unborn)
+        given = self._kept.fds.pop(_NOTIFY, -1)
+        self._sockets.give(self._kept.fds)
+        self._notify = Notify(
+            notify_path, self._loop, self.pump.post, self._host.unit_of, warn, self._host.is_unborn, given
+        )
+        self._shelf.hold(_NOTIFY, self._notify.fileno())
         self._host.reaper.hear = self._notify.read
 
     def _make_bus(self, path: tuple[str, ...], machine_id: str) -> None:
@@ -129,7 +142,22 @@ class Daemon:
             adm_gid=accounts.log_readers(),
         )
         logs, clock_of_bus = BusLogs(self._logs), BusClock(self._clock)
-        world = World(self.engine.view, gauges, logs, clock_of_bus, self._dirs, self._journal, about, PYZINIT)
+        self._reports = LastShutdown(
+            self._options.state_dir, clock.boot_id(), __version__, self._clock.offset, self._journal.warn, about.adm_gid
+        )
+        world = World(
+            self.engine.view,
+            gauges,
+            logs,
+            clock_of_bus,
+            self._dirs,
+            self._journal,
+            about,
+            PYZINIT,
+            last_shutdown=self._reports.read,
+        )
+        if self._place is not Place.BESIDE or self._journal.is_terminal:
+            self._console = Console(self._loop, world, self._journal)
         self._bus = Bus(self._loop, world, self.pump.post, lambda level, text: self._journal.say(level, text))
 
     # --- life -----------------------------------------------------------------------------------------
@@ -139,6 +167,8 @@ class Daemon:
         self._obey_signals()
         if self._options.target != "none":
             self.pump.boot(self._options.target, _WITHOUT_A_TARGET if self._place is Place.MACHINE else ())
+        else:
+            self._taken_over()
         self._bus.listen(f"{self._options.runtime_dir}/private")
         if self._options.bus != "none":
             self._bus.join(self._options.bus)
@@ -154,6 +184,8 @@ class Daemon:
 
     def close(self) -> None:
         """Give everything back; what goes with the daemon is removed."""
+        if self._console is not None:
+            self._console.close()
         self._bus.close()
         self._watch.close()
         self._notify.close()
@@ -162,6 +194,7 @@ class Daemon:
         self._logs.close()
         self._inotify.close()
         self._shelf.close()
+        self._kept.done()
         _clean(self._options)
         os.close(self._lock)
 
@@ -196,6 +229,11 @@ class Daemon:
     def _unit_of(self, pid: int) -> str:
         return self._host.unit_of(pid)
 
+    def _served_by(self, socket: str) -> list[int]:
+        """The processes of the service that a socket unit is for."""
+        services = self.engine.view.deps(socket, Dep.TRIGGERS)
+        return [pid for service in services for pid in self._host.groups.members(service)]
+
     def _claim(self, unit: str, pid: int) -> bool:
         return self._host.groups.claim(unit, pid)
 
@@ -205,7 +243,11 @@ class Daemon:
                 self._journal.say(level, text)
                 if unit and level != "debug":
                     self._logs.say(unit, text)
-            case Leave():
+            case KeepReport(report=report):
+                self._reports.keep(report)
+            case Leave(report=report):
+                if report is not None:
+                    self._reports.keep(report)
                 self._bus.tell(effect)
                 self._bus.flush()
                 if not self._left.done():
@@ -213,13 +255,21 @@ class Daemon:
             case WatchBusName(name=name):
                 self._bus.watch_name(name)
             case StartupFinished(userspace=spent):
+                self._taken_over()
                 self._journal.say("info", f"start-up finished in {spent / 1_000_000:.3f} s")
                 self._bus.tell(effect)
             case _ if not self._host.perform(effect):
                 self._bus.tell(effect)
 
+    def _taken_over(self) -> None:
+        """What earlier daemons left is in use again, or nobody wants it."""
+        self._sockets.close_given()
+        self._kept.done()
+
     def _flush(self) -> None:
         self._bus.flush()
+        if self._console is not None:
+            self._console.look()
         if not self.engine.view.has_jobs():
             self._host.jobs_done()
 
