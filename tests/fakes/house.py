@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
+from msgspec import json
+
 from tests.fakes.clock import Clock
 from tests.fakes.kernel import Kernel, Program
 from tests.fakes.source import USUAL, Source
 from unitd.engine.engine import Engine
+from unitd.engine.snapshot import Snapshot
 from unitd.machines.phases import Service
 from unitd.model.config import Config
 from unitd.model.effects import Answer, Effect, JobGone, Kill, Leave, Log, Spawn
@@ -38,7 +41,8 @@ class House:
         self.source = Source({**USUAL, **units}, config)
         self.kernel = Kernel(dict(programs or {}), now=self.clock.now)
         self._ids = 0
-        self.engine = Engine(self.source, config or Config(), BASES, self._new_id, self.clock.now)
+        self._config = config or Config()
+        self.engine = self._new_engine()
         self.log: list[tuple[int, Effect]] = []
         """(instant, effect), in order."""
         self.answers: dict[int, Any] = {}
@@ -47,6 +51,15 @@ class House:
         self.acts = True
         """Whether effects are carried out; a test that says what happens itself turns it off."""
         self._token = 0
+
+    def _new_engine(self) -> Engine:
+        return Engine(self.source, self._config, BASES, self._new_id, self.clock.now)
+
+    def succeed(self, *, resend: bool = False) -> list[Effect]:
+        """Another daemon goes on with what this one wrote down; its first effects, which nobody carries out."""
+        past = json.decode(json.encode(self.engine.snapshot()), type=Snapshot)
+        self.engine = self._new_engine()
+        return self.engine.restore(past, self.clock.now, resend=resend)
 
     def _new_id(self) -> str:
         self._ids += 1

@@ -17,6 +17,7 @@ from tests.fakes.house import House
 from tests.fakes.kernel import DAEMON, DONE, FAILING, Program
 from unitd.machines.phases import Service
 from unitd.machines.service import deadline
+from unitd.model.effects import Effect
 from unitd.model.events import CancelAsked, Exit, How, KillAsked, Leaving, ReloadAsked, ResetFailedAsked, Whom
 from unitd.model.refusals import Refusal
 from unitd.model.states import INFINITY, SECOND, Active
@@ -86,7 +87,7 @@ class Houses(RuleBasedStateMachine):
         paths = [f"/bin/{name}" for name in (*NAMES, "x", "y")]
         table = {path: PROGRAMS[name] for path, name in zip(paths, programs, strict=True)}
         self.houses = (House(units, table), House(units, table))
-        self.seen = 0
+        self.seen = [0, 0]
 
     def ask(self, request: Callable[[House], Any]) -> None:
         for made in self.houses:
@@ -143,9 +144,13 @@ class Houses(RuleBasedStateMachine):
     @invariant()
     def the_same_input_gives_the_same_output(self) -> None:
         if hasattr(self, "houses"):
-            first, second = ([(now, str(effect)) for now, effect in made.log[self.seen :]] for made in self.houses)
+            first, second = (self.told(made.log[seen:]) for made, seen in zip(self.houses, self.seen, strict=True))
             assert first == second
-            self.seen += len(first)
+            self.seen = [len(made.log) for made in self.houses]
+
+    def told(self, effects: list[tuple[int, Effect]]) -> list[tuple[int, str]]:
+        """What the houses have to agree upon."""
+        return [(now, str(effect)) for now, effect in effects]
 
     @invariant()
     def nothing_breaks(self) -> None:

@@ -282,7 +282,8 @@ def _control_gone(turn: Turn, exit: Exit, *, ran: bool = True) -> None:
         case Commands(stage=stage, index=index, deadline=limit):
             if result is not Result.SUCCESS or not turn.run_stage(stage, index + 1, limit):
                 _stage_done(turn, stage, result)
-        case Starting() if result is Result.SUCCESS:
+        case Starting() if result in (Result.SUCCESS, Result.UNKNOWN):
+            # Where nobody saw how it ended, what it left behind tells.
             starting.forked(turn)
         case Starting():
             stopping.signal(turn, Rung.TERM, result)
