@@ -7,9 +7,9 @@ import pytest
 
 from tests.engine.test_relations import unit
 from tests.fakes.house import House
-from tests.fakes.kernel import DONE, FAILING, Program
+from tests.fakes.kernel import DONE, FAILING, Kernel, Program
 from unitd.model.config import Config
-from unitd.model.effects import Answer, Kill, KillEverything, Leave
+from unitd.model.effects import Answer, Kill, KillEverything, Leave, Verify
 from unitd.model.events import Exit, How, Leaving, ReloadAsked
 from unitd.model.refusals import Kind, Refusal
 from unitd.model.states import INFINITY, SECOND
@@ -50,7 +50,19 @@ def first_signals(made: House) -> dict[str, int]:
 def test_nothing_runs() -> None:
     made = House({})
     assert down(made) < SECOND
-    assert any("0 units to stop" in line for line in made.lines())
+    assert any("nothing to stop, for none of the " in line for line in made.lines())
+
+
+def test_the_cap_holds_when_nobody_can_look_who_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The host failed to answer, for whatever reason: nothing is proved, and so the exit is not a clean one."""
+    made = house({"a": "/bin/a"})
+    began, perform = made.clock.now, Kernel.perform
+    monkeypatch.setattr(Kernel, "perform", lambda self, e: None if isinstance(e, Verify) else perform(self, e))
+    made.shutdown()
+    made.run()
+    assert made.clock.now - began <= CAP
+    assert made.left is not None
+    assert [left.pid for left in made.left.survivors] == [0]
 
 
 def test_the_answer_comes_at_once() -> None:

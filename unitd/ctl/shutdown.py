@@ -12,8 +12,9 @@ from typing import Final
 from unitd.ctl.connection import Disconnected, Refused
 from unitd.ctl.options import Usage
 from unitd.ctl.session import Session
-from unitd.ctl.stops import Stops, headline
+from unitd.ctl.stops import Stops
 from unitd.ctl.terminal import GREEN, RED, Block, is_terminal, paint, printable, say
+from unitd.wire.drawing import headline
 from unitd.wire.progress import DONE, SURVIVORS, Report
 
 TICK_S: Final = 1.0
@@ -140,7 +141,7 @@ class Follower:
     def _show(self) -> None:
         """Draw all, or tell again of whom nothing was said for a second, the most urgent ones first."""
         if self._block is not None:
-            head = headline(len(self._stopped), self._stops.latest(), time.monotonic() - self._began)
+            head = headline(len(self._stopped), self._stops.latest(), int((time.monotonic() - self._began) * 1e6))
             self._block.draw([head, *self._stops.drawing(self._block.rows - 1)])
             return
         now = time.monotonic()

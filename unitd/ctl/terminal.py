@@ -7,6 +7,9 @@ import os
 import sys
 from typing import Final, TextIO
 
+from unitd.wire.drawing import cut as cut
+from unitd.wire.drawing import printable as printable
+
 BOLD: Final = "1"
 RED: Final = "1;31"
 GREEN: Final = "1;32"
@@ -41,20 +44,6 @@ def width(stream: TextIO | None = None) -> int | None:
         return os.get_terminal_size(stream.fileno()).columns or WIDTH
     except OSError:
         return WIDTH
-
-
-def cut(text: str, columns: int | None) -> str:
-    """The text, ended by an ellipsis where it is longer than that."""
-    if columns is None or len(text) <= columns:
-        return text
-    return text[: max(columns - 1, 0)] + "…"
-
-
-def printable(text: str) -> str:
-    """The text with control characters shown as \\xNN, so that what a program printed cannot drive the terminal."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() or c == "\t" else f"\\x{ord(c):02x}" for c in text)
 
 
 def say(text: str) -> None:

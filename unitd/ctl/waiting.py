@@ -102,7 +102,8 @@ class Waiting:
         lines = [f"waiting for: {text}" for text in others]
         if stopping:
             table = self._stops.drawing(self._block.rows - len(lines) - 1, stopping)
-            lines += [f"waiting for {len(stopping)} to stop, {time.monotonic() - self._began:.0f} s:", *table]
+            number = "1 unit" if len(stopping) == 1 else f"{len(stopping)} units"
+            lines += [f"waiting for {number} to stop, {time.monotonic() - self._began:.0f} s:", *table]
         self._block.draw(lines)
 
 

@@ -54,6 +54,7 @@ def _progress(core: Core, change: Change) -> None:
 def _ended(core: Core, record: Record, new: Active) -> None:
     """A unit came to its end, and does not start again by itself."""
     if core.ending is not None:
+        ending.stopped(core, record)
         return
     if new is Active.FAILED:
         on_failure(core, record.name)

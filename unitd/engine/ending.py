@@ -123,8 +123,10 @@ def stopped(core: Core, record: Record) -> None:
 def next_instant(core: Core) -> int:
     """When the shutdown itself has something to do."""
     ending = core.ending
-    if ending is None or ending.step == "left" or ending.verifying:
+    if ending is None or ending.step == "left":
         return INFINITY
+    if ending.verifying:
+        return ending.end
     return ending.waves_end if ending.step == "waves" else min(ending.next_check, ending.end)
 
 
@@ -143,6 +145,9 @@ def advance(core: Core) -> None:
             names = ", ".join(left[:5]) + (" ..." if len(left) > 5 else "")
             core.log(Level.WARNING, f"the time for stopping is up: killing all that is left of {names}")
             _kill(core, ending)
+    elif ending.verifying and core.now >= ending.end:
+        # Nobody could look: whoever may be left counts as alive, and the cap holds all the same.
+        survivors(core, Survivors(ending.left or (Left(0, note="cannot tell who is left: nobody could look"),)))
     elif not ending.verifying and core.now >= min(ending.next_check, ending.end):
         _verify(core, ending)
 

@@ -4,7 +4,7 @@ Told are services, for whatever else stops has no processes of its own; and in t
 of units, all that is left of them.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 
 from msgspec import Struct
 
@@ -14,7 +14,7 @@ from unitd.jobs.job import Job
 from unitd.machines.conf import ServiceConf
 from unitd.machines.phases import Commands, Killing, Rung, Service, Stage
 from unitd.model.events import Left
-from unitd.model.states import INFINITY, JobType
+from unitd.model.states import INFINITY, SECOND, Active, JobType
 from unitd.syntax.signals import SIGKILL, signal_name
 from unitd.wire.progress import SPARED, WAITING
 
@@ -48,7 +48,7 @@ class Whole(Struct, frozen=True):
 def whole(core: Core) -> Whole | None:
     """None: no shutdown is under way."""
     ending = core.ending
-    return Whole(ending.began, ending.end, len(core.up)) if ending is not None else None
+    return Whole(ending.began, ending.began + ending.gathered.cap, len(core.up)) if ending is not None else None
 
 
 def is_stopping(core: Core) -> bool:
@@ -71,10 +71,45 @@ def stopping(core: Core, among: Collection[str] | None = None, most: int = 50) -
     return found[:most]
 
 
+def to_stop(core: Core, records: Sequence[Record]) -> str:
+    """What a shutdown that begins has to do, in words; where that is nothing, why."""
+    number = f"{len(records)} unit{'' if len(records) == 1 else 's'} to stop"
+    if not records:
+        failed = f", {len(core.failed)} of them failed" if core.failed else ""
+        return f"nothing to stop, for none of the {len(core.units.records)} loaded units is active{failed}"
+    if not any(isinstance(record.state, Service) for record in records):
+        return f"{number}, none of them a service: there is no process to end"
+    return number
+
+
+def stopped(record: Record, now: int) -> str:
+    """How a service stopped: "a.service is stopped: SIGTERM to pid 12 and 2 more, 0.4 s"; "" for another unit."""
+    state, course = record.state, record.course
+    if not isinstance(state, Service) or course is None:
+        return ""
+    killed = course.killed[-1].pid if course.killed else 0
+    sent = [
+        f"{_signal(one.signal)} to {_whom(one.count, killed if one.signal == SIGKILL else state.last_main.pid)}"
+        for one in course.signals
+        if one.count
+    ]
+    how = ", then ".join(sent) or "no signal was needed"
+    verdict = "is stopped" if record.active is not Active.FAILED else f"is stopped, but failed ({state.result})"
+    return f"{record.name} {verdict}: {how}, {(now - course.began) / SECOND:.1f} s"
+
+
+def _whom(count: int, main: int) -> str:
+    if not main:
+        return f"{count} processes" if count != 1 else "1 process"
+    return f"pid {main}" + (f" and {count - 1} more" if count > 1 else "")
+
+
 def _rest(core: Core) -> Progress:
     """What the sweep found when it last looked."""
     ending = core.ending
     assert ending is not None
+    if not ending.left:
+        return Progress("", ending.step, 0, "the proof that nothing is left")
     if ending.step == SPARED:
         deadline = ending.kill_at if ending.kill_at < INFINITY else 0
         return Progress("", SPARED, deadline, "SIGKILL", left=ending.left)

@@ -97,8 +97,8 @@ class Daemon:
     def _make_host(self) -> None:
         options, warn = self._options, self._journal.warn
         self._inotify = Inotify(self._loop)
-        self._shelf = keeper.Shelf()
         self._kept = keeper.take(options.runtime_dir)
+        self._shelf = keeper.Shelf(options.runtime_dir)
         self._logs = Logs(options.runtime_dir, options.state_dir, self._loop, self._clock, warn)
         self._sockets = Sockets(self._loop, self.pump.post, warn, self._shelf, self._served_by)
         notify_path = f"{options.runtime_dir}/notify"
