@@ -16,7 +16,7 @@ from unitd.host import processes
 from unitd.host.children import Children
 from unitd.host.inotify import IN_MODIFY, Inotify
 from unitd.host.mountinfo import Mounted, mounted
-from unitd.host.ports import Post
+from unitd.host.ports import KeptGroups, Post
 from unitd.model.events import CgroupEmpty
 from unitd.syntax.unit_name import path_escape
 
@@ -170,6 +170,16 @@ class Cgroups:
                 self._groups[unit] = group
         if self._spare:
             self._tidying = self._inotify.loop.call_later(0, self._tidy)
+
+    def kept(self) -> KeptGroups:
+        """Whence the daemon came; cgroups that nobody came back to are removed."""
+        while self._spare:
+            self._tidy()
+        return KeptGroups(self._origin)
+
+    def take_up(self, kept: KeptGroups) -> None:
+        """All but whence the daemon came is seen in the sub-tree itself."""
+        self._origin = kept.origin or self._origin
 
     def close(self) -> None:
         """Go back to where the daemon came from and remove the sub-tree, as far as nothing lives in it."""

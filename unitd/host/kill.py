@@ -83,6 +83,11 @@ class Killer:
         else:
             queue.append(start)
 
+    @property
+    def under_way(self) -> str:
+        """A unit that is being signalled; "" when there is none."""
+        return next(iter(self._queues), "")
+
     async def close(self) -> None:
         """Drop what is not done; nothing stays frozen."""
         tasks = list(self._tasks)

@@ -76,6 +76,10 @@ class LogFiles:
         elif len(pending) > FILE_LIMIT // 4:
             self._write(unit)
 
+    def waiting(self) -> dict[str, bytes]:
+        """What is in memory alone."""
+        return {unit: bytes(lines) for unit, lines in self._pending.items() if lines}
+
     def flush(self) -> None:
         """Write what was appended; what cannot be written stays in memory and is tried again every RETRY_S."""
         for unit in [unit for unit in self._pending if unit not in self._stuck]:

@@ -18,6 +18,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from msgspec import Struct
+
 from unitd.host.log_files import Line, LogFiles, file_name, stamp
 
 LINE_LIMIT = 48 * 1024
@@ -56,6 +58,24 @@ class _Stream:
     @property
     def held(self) -> bool:
         return self.expecting and not self.living
+
+
+class KeptStream(Struct, frozen=True):
+    """One open FIFO, with the labels of the living by pid, and a line that is not whole yet."""
+
+    unit: str
+    fd: int
+    label: bytes
+    living: dict[int, bytes]
+    partial: bytes
+    ending: bool
+
+
+class Kept(Struct, frozen=True):
+    """All open FIFOs; `unwritten`: lines by unit that could not be written to disk."""
+
+    streams: tuple[KeptStream, ...] = ()
+    unwritten: dict[str, bytes] = {}
 
 
 class Logs:
@@ -115,7 +135,7 @@ class Logs:
     def label(self, unit: str, program: str, pid: int) -> None:
         """From now on the unit's lines are this process's; what is there already is so if no predecessor lives."""
         stream = self._streams.get(unit)
-        if stream is None:
+        if stream is None or stream.living.get(pid) == _label(program, pid):
             return
         self._drain(stream)
         if not stream.held:
@@ -185,6 +205,27 @@ class Logs:
         stream.fd, stream.ending = reading, True
         self._drain(stream)
         if unit in self._streams:
+            self._watch(stream)
+
+    def kept(self) -> Kept:
+        """What another program image needs to go on, with all that could be read and written by now; so does this one."""
+        for stream in list(self._streams.values()):
+            self._drain(stream)
+        self._files.flush()
+        streams = [
+            KeptStream(each.unit, each.fd, each.label, dict(each.living), each.partial, each.ending)
+            for each in self._streams.values()
+        ]
+        return Kept(tuple(streams), self._files.waiting())
+
+    def take_up(self, kept: Kept) -> None:
+        """Go on where another program image stopped."""
+        for unit, lines in kept.unwritten.items():
+            self._files.append(unit, lines)
+        for each in kept.streams:
+            stream = _Stream(each.unit, self._path(each.unit), each.fd, each.label, dict(each.living))
+            stream.partial, stream.ending = each.partial, each.ending
+            self._streams[each.unit] = stream
             self._watch(stream)
 
     def forget(self, unit: str) -> None:

@@ -33,6 +33,17 @@ class SocketSource(Protocol):
         """The open descriptors of a socket unit with their names; they stay the owner's."""
 
 
+class KeptGroups(Struct, frozen=True):
+    """What cannot be seen of the groups any more. `origin`: the cgroup that the daemon goes back to at its end.
+
+    Without cgroups: whose the living are by (pid, start time, unit), and which units are being killed.
+    """
+
+    origin: str = ""
+    seen: tuple[tuple[int, int, str], ...] = ()
+    doomed: tuple[str, ...] = ()
+
+
 class Groups(Protocol):
     """What a unit's processes are held together by: cgroups, or the next best thing."""
 
@@ -73,6 +84,12 @@ class Groups(Protocol):
 
     def kill_everyone(self) -> None:
         """SIGKILL to every process of every unit."""
+
+    def kept(self) -> KeptGroups:
+        """What another program image of this process needs to go on; what nobody came back to is removed."""
+
+    def take_up(self, kept: KeptGroups) -> None:
+        """Go on where another program image stopped."""
 
     def close(self) -> None: ...
 

@@ -79,6 +79,11 @@ class Reaper:
             os.close(pidfd)
         self._adopted.clear()
 
+    @property
+    def is_telling(self) -> bool:
+        """The end of a process is posted, and not handled yet."""
+        return self._held != 0
+
     def _ended(self) -> None:
         self._ends.clear()
         self.look()

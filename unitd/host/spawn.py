@@ -7,7 +7,6 @@ not live, os.fork takes its place. When the daemon is killed it stays for a whil
 """
 
 import asyncio
-import contextlib
 import errno
 import marshal
 import os
@@ -22,7 +21,7 @@ from typing import Any
 
 from unitd.executor import child as child_side
 from unitd.executor import server as server_side
-from unitd.executor.keeper import PACKET, door_path
+from unitd.executor.keeper import PACKET
 from unitd.host import processes
 from unitd.host.children import Child, Children
 from unitd.host.keeper import EXECUTOR, Shelf
@@ -62,7 +61,7 @@ class _Flight:
 class Spawner:
     """The daemon's side of the fork server. `joined(unit)`, `settled()`: called when a child is in, or was told of.
 
-    `patience`: how many seconds the fork server waits in `runtime_dir` for the daemon that follows one that was killed.
+    `patience`: how many seconds the fork server waits at the shelf's door for the daemon that follows one killed.
     """
 
     def __init__(
@@ -75,22 +74,21 @@ class Spawner:
         joined: Callable[[str], None],
         settled: Callable[[], None],
         shelf: Shelf,
-        runtime_dir: str,
         python: str = sys.executable,
         patience: float = server_side.PATIENCE_S,
     ) -> None:
         self._loop, self._post, self._children, self._around = loop, post, children, around
         self._joined, self._settled, self._python = joined, settled, python
-        self._shelf, self._runtime_dir, self._patience = shelf, runtime_dir, patience
+        self._shelf, self._patience = shelf, patience
         self._flights: dict[int, _Flight] = {}
         self._queue: deque[_Flight] = deque()
         self._next = 0
         self._unspawned = 0
         self._idle: tuple[int, int] | None = None
         self._channel: socket.socket | None = None
+        self._resting = False
         self._pipes: dict[int, _Flight] = {}
         self._deaths = 0
-        self._door = ""
         self.executor = EXECUTOR
         self.server = 0
         """The fork server's pid until it is reaped; 0: there is none."""
@@ -112,6 +110,22 @@ class Spawner:
         self._flights[flight.key] = flight
         self._queue.append(flight)
         self._pump()
+
+    def rest(self) -> None:
+        """Start nothing more until go_on: what is asked for waits. Who waits for its turn (Type=idle) waits no more."""
+        self._resting = True
+        self.jobs_done()
+
+    def go_on(self) -> None:
+        """Start what waits."""
+        self._resting = False
+        self._pump()
+
+    @property
+    def under_way(self) -> str:
+        """A unit for which a process is between asking and exec; "" when there is none."""
+        flying = (each.plan.unit for each in self._flights.values() if each.sent or each.child is not None)
+        return next(flying, "")
 
     @property
     def is_waiting(self) -> bool:
@@ -151,7 +165,7 @@ class Spawner:
     # --- sending --------------------------------------------------------------------------------------
 
     def _pump(self) -> None:
-        while self._queue and self._unspawned < WINDOW:
+        while self._queue and self._unspawned < WINDOW and not self._resting:
             flight = self._queue.popleft()
             try:
                 request, fds = request_of(flight.plan, flight.procs, self._around, self.nofile)
@@ -205,8 +219,8 @@ class Spawner:
         if self._deaths >= _PATIENCE:
             return False
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        fds = [theirs.fileno(), self._shelf.fileno()]
-        words = [*map(str, fds), str(self._patience), self._runtime_dir]
+        fds = [theirs.fileno(), *self._shelf.filenos()]
+        words = [*map(str, fds), str(self._patience), self._shelf.path]
         command = [self._python, "-I", "-S", "-X", "utf8", self.executor, *words]
         environment = {"PATH": os.defpath, "LC_ALL": "C.UTF-8"}
         actions = [(os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0)]
@@ -214,14 +228,14 @@ class Spawner:
             for fd in fds:
                 os.set_inheritable(fd, True)
             self.server = os.posix_spawn(command[0], command, environment, file_actions=actions, setsigmask=[])
-            self._door = door_path(self._runtime_dir, self.server)
         except OSError:
             ours.close()
             self._deaths = _PATIENCE
             return False
         finally:
             theirs.close()
-            os.set_inheritable(self._shelf.fileno(), False)
+            for fd in self._shelf.filenos():
+                os.set_inheritable(fd, False)
         ours.setblocking(False)
         self._channel = ours
         self._loop.add_reader(ours.fileno(), self._receive)
@@ -331,8 +345,6 @@ class Spawner:
             self._loop.remove_reader(self._channel.fileno())
             self._channel.close()
             self._channel = None
-            with contextlib.suppress(OSError):
-                os.unlink(self._door)
 
     def _lost(self) -> None:
         """Account for everything that was under way; children between clone and exec die with their server."""

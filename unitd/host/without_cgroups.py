@@ -1,32 +1,32 @@
 """Holds units' processes together where there is no writable cgroup2: by descent, and by the mark that each carries.
 
-A process is a unit's when it was started for it, descends from such a one, carries the unit's INVOCATION_ID in its
-environment, or was one of these when last seen (pid and start time). An orphan comes to the daemon, its sub-reaper.
-What escapes: a process that cleared its environment and lost its parent before it was ever seen, until the unit's
-PIDFile= names it. Needs no privileges.
+A process is a unit's when it was started for it, was known as the unit's when last seen (pid and start time), carries
+an INVOCATION_ID of the unit in its environment, descends from such a one, or is in the session of one that we started;
+an orphan comes to the daemon, its sub-reaper. Who may be ours at all is kin's to say. What escapes a unit's stop: a
+process that cleared its environment, left its session, and lost its parent, all before it was ever seen; until the
+unit's PIDFile= names it. It is still below the daemon, so that a shutdown ends it. Needs no privileges.
 """
 
 import asyncio
+import contextlib
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Collection
 
 from unitd.host import processes
 from unitd.host.children import Children
-from unitd.host.ports import Post
-from unitd.host.processes import Process
+from unitd.host.kin import Kin, Kinship, at_once
+from unitd.host.ports import KeptGroups, Post
 from unitd.model.events import CgroupEmpty
 
 _PASSES = 16
+_LOOK_AGAIN_S = 0.1
 
 
 class WithoutCgroups:
-    """`server`: the fork server's pid, which is no unit's."""
-
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, post: Post, children: Children, server: Callable[[], int]
-    ) -> None:
-        self._loop, self._post, self._children, self._server = loop, post, children, server
+    def __init__(self, loop: asyncio.AbstractEventLoop, post: Post, children: Children, kinship: Kinship) -> None:
+        self._loop, self._post, self._children, self._kinship = loop, post, children, kinship
+        kinship.remembered = lambda process: self._seen.get((process.pid, process.birth), "")
         self._seen: dict[tuple[int, int], str] = {}
         self._populated: set[str] = set()
         self._doomed: set[str] = set()
@@ -56,14 +56,21 @@ class WithoutCgroups:
             return ""
         known = self._seen.get((pid, process.birth))
         if known is None and process.is_alive:
-            known = self.everyone().get(pid)
+            with contextlib.suppress(OSError):
+                known = self.everyone().get(pid)
         return known or ""
 
     def claim(self, unit: str, pid: int) -> bool:
         """Take an orphan that came to us, and is nobody's, for the unit whose file names it; False: it is not such."""
         process = processes.read(pid)
         ours = process is not None and process.parent == os.getpid() and process.is_alive
-        if process is None or not ours or pid == self._server() or self._children.get(pid) or self.unit_of(pid):
+        if (
+            process is None
+            or not ours
+            or self._kinship.is_excepted(process)
+            or self._children.get(pid)
+            or self.unit_of(pid)
+        ):
             return False
         self._seen[pid, process.birth] = unit
         self._populated.add(unit)
@@ -74,35 +81,16 @@ class WithoutCgroups:
         return [pid for pid, of in self.everyone().items() if of == unit]
 
     def everyone(self) -> dict[int, str]:
-        """Every living process of a unit, with its unit."""
-        running = processes.everyone()
-        units = {invocation: unit for unit, invocation in sorted(self._children.invocations.items())}
-        found: dict[int, str] = {}
-        for pid, process in running.items():
-            child = self._children.get(pid)
-            known = child.unit if child is not None else self._seen.get((pid, process.birth))
-            unit = known or (units.get(processes.invocation(pid)) if units else None)
-            if unit and process.is_alive:
-                found[pid] = unit
-        self._add_descendants(found, running)
-        for pid in (os.getpid(), self._server()):
-            found.pop(pid, None)
-        # What was seen of zombies is kept until they are reaped, for their end is told then.
-        self._seen = {key: unit for key, unit in self._seen.items() if key[0] in running}
-        self._seen.update(((pid, running[pid].birth), unit) for pid, unit in found.items())
-        return found
+        """Every living process of a unit, with its unit. OSError when the kernel has nothing left to look with."""
+        return {pid: each.unit for pid, each in self._living().items()}
 
-    @staticmethod
-    def _add_descendants(found: dict[int, str], running: dict[int, Process]) -> None:
-        children: dict[int, list[int]] = {}
-        for process in running.values():
-            children.setdefault(process.parent, []).append(process.pid)
-        ancestors = list(found)
-        for pid in ancestors:
-            for below in children.get(pid, ()):
-                if below not in found and running[below].is_alive:
-                    found[below] = found[pid]
-                    ancestors.append(below)
+    def _living(self) -> dict[int, Kin]:
+        look = at_once(self._kinship.look(dict))
+        found = {pid: each for pid, each in look.ours.items() if each.unit}
+        # What was seen of zombies is kept until they are reaped, for their end is told then.
+        self._seen = {key: unit for key, unit in self._seen.items() if key[0] in look.everyone}
+        self._seen.update(((pid, each.process.birth), each.unit) for pid, each in found.items())
+        return found
 
     def check(self, unit: str) -> None:
         """Look, once in this turn of the loop, at which units have nobody left."""
@@ -111,11 +99,16 @@ class WithoutCgroups:
 
     def _look(self) -> None:
         self._due = None
-        running = self.everyone()
-        for pid, unit in running.items():
-            if unit in self._doomed:
-                processes.send(pid, processes.birth(pid), signal.SIGKILL)
-        living = set(running.values())
+        try:
+            running = self._living()
+        except OSError:
+            # Who cannot be looked at counts as alive.
+            self._due = self._loop.call_later(_LOOK_AGAIN_S, self._look)
+            return
+        for each in running.values():
+            if each.unit in self._doomed:
+                processes.send(each.process.pid, each.process.birth, signal.SIGKILL)
+        living = {each.unit for each in running.values()}
         for unit in sorted(self._populated):
             if unit not in living and not self._children.of(unit):
                 self._populated.discard(unit)
@@ -126,14 +119,19 @@ class WithoutCgroups:
         """SIGSTOP to all, until a look finds nobody new; False when there is no end to it."""
         stopped = self._stopped.setdefault(unit, {})
         for _ in range(_PASSES):
-            fresh = [pid for pid in self.members(unit) if pid not in stopped]
-            if not fresh:
+            if self._is_stopped({unit}, stopped):
                 return True
-            for pid in fresh:
-                stopped[pid] = processes.birth(pid)
-                processes.send(pid, stopped[pid], signal.SIGSTOP)
             await asyncio.sleep(0)
         return False
+
+    def _is_stopped(self, units: Collection[str], stopped: dict[int, int]) -> bool:
+        """Stop whoever of the units is not yet; True when that was nobody."""
+        living = [each.process for each in self._living().values() if each.unit in units]
+        fresh = [process for process in living if stopped.get(process.pid) != process.birth]
+        for process in fresh:
+            stopped[process.pid] = process.birth
+            processes.send(process.pid, process.birth, signal.SIGSTOP)
+        return not fresh
 
     def thaw(self, unit: str) -> None:
         """SIGCONT to whom freeze stopped."""
@@ -141,7 +139,7 @@ class WithoutCgroups:
             processes.send(pid, birth, signal.SIGCONT)
 
     def kill(self, unit: str) -> None:
-        """SIGKILL to all, until a look finds nobody new, and to whoever was born meanwhile at the next look."""
+        """Stop all until a look finds nobody new, then SIGKILL; who was born all the same gets it at the next look."""
         self._doomed.add(unit)
         self._kill({unit})
 
@@ -150,15 +148,27 @@ class WithoutCgroups:
         self._doomed |= self._populated
         self._kill(self._doomed)
 
-    def _kill(self, units: set[str]) -> None:
-        seen: set[int] = set()
-        for _ in range(_PASSES):
-            fresh = [pid for pid, unit in self.everyone().items() if unit in units and pid not in seen]
-            if not fresh:
-                return
-            for pid in fresh:
-                seen.add(pid)
-                processes.send(pid, processes.birth(pid), signal.SIGKILL)
+    def _kill(self, units: Collection[str]) -> None:
+        """Stopped first, for the dead make room for those who fork as fast as they may."""
+        stopped: dict[int, int] = {}
+        with contextlib.suppress(OSError):
+            for _ in range(_PASSES):
+                if self._is_stopped(units, stopped):
+                    break
+        for pid, birth in stopped.items():
+            processes.send(pid, birth, signal.SIGKILL)
+
+    def kept(self) -> KeptGroups:
+        """Whom we have seen, and who is to die."""
+        self.everyone()
+        seen = ((pid, birth, unit) for (pid, birth), unit in self._seen.items())
+        return KeptGroups(seen=tuple(seen), doomed=tuple(sorted(self._doomed)))
+
+    def take_up(self, kept: KeptGroups) -> None:
+        """Know them again."""
+        self._seen.update(((pid, birth), unit) for pid, birth, unit in kept.seen)
+        self._populated.update(unit for _, _, unit in kept.seen)
+        self._doomed.update(kept.doomed)
 
     def close(self) -> None:
         """Look no more."""
