@@ -261,7 +261,7 @@ async def test_who_is_left_is_named_and_then_killed(here: World, cgroup: Path) -
     elsewhere.mkdir()
     (elsewhere / "cgroup.procs").write_text(str(pid))
     here.host.perform(Verify())
-    assert (await here.told(Survivors)).left[0].startswith(f"{pid} (/bin/sleep 100) of a.service")
+    assert str((await here.told(Survivors)).left[0]).startswith(f"{pid} (/bin/sleep 100) of a.service")
     here.host.perform(KillEverything(signal.SIGKILL))
     assert (await here.told(ProcessExited)).exit.status == signal.SIGKILL
     here.host.perform(Verify())

@@ -7,7 +7,7 @@ Nothing else in the program decides anything about units.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from unitd.engine import consequences, ending, queueing, reasons, reloading, requests, snapshot, work
+from unitd.engine import consequences, ending, left_over, queueing, reasons, reloading, requests, snapshot, work
 from unitd.engine.core import Core
 from unitd.engine.record import Record
 from unitd.engine.snapshot import Life, Saved, Snapshot
@@ -18,7 +18,7 @@ from unitd.machines.phases import Service
 from unitd.machines.step import Ask, NameOwner
 from unitd.model.config import Config
 from unitd.model.dependencies import Atom
-from unitd.model.effects import Effect, Level, UnitGone
+from unitd.model.effects import Answer, Effect, Level, UnitGone
 from unitd.model.events import (
     BusNameChanged,
     Caller,
@@ -27,7 +27,11 @@ from unitd.model.events import (
     Event,
     JobAsked,
     KillAsked,
+    LeftBehind,
     LoadAsked,
+    OrphansAsked,
+    OrphansFound,
+    PlanAsked,
     ReexecAsked,
     ReloadAsked,
     ResetFailedAsked,
@@ -146,6 +150,12 @@ class Engine:
                 reloading.files_changed(core)
             case Survivors():
                 ending.survivors(core, event)
+            case LeftBehind():
+                left_over.left_behind(core, event)
+            case OrphansAsked():
+                left_over.ask(core, event)
+            case OrphansFound(token=token, left=left):
+                core.emit(Answer(token, left))
             case Signalled():
                 self._signalled(event)
             case (
@@ -154,6 +164,7 @@ class Engine:
                 | KillAsked()
                 | ResetFailedAsked()
                 | LoadAsked()
+                | PlanAsked()
                 | ReloadAsked()
                 | ReexecAsked()
                 | ShutdownAsked()

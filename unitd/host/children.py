@@ -1,7 +1,11 @@
 """Who was started for which unit, until reaped: the one table that spawn, reaper and kill go by."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+
+from msgspec import Struct
+
+from unitd.host.processes import Process
 
 
 @dataclass(slots=True, eq=False)
@@ -21,20 +25,34 @@ class Child:
     failed: bool = False
 
 
+class Given(Struct, frozen=True):
+    """An invocation id or a session: whose it is, and when its first process was born (clock ticks since boot)."""
+
+    unit: str
+    birth: int
+
+
+MOST_GIVEN = 4096
+"""Ids that are kept without asking whether anybody still carries them."""
+
+
 class Children:
     """All living children by pid; a zombie is in it until it is reaped."""
 
     def __init__(self) -> None:
         self._by_pid: dict[int, Child] = {}
         self._by_unit: dict[str, dict[int, Child]] = {}
-        self.invocations: dict[str, str] = {}
-        """The last invocation id of each unit: what its processes carry in their environment."""
+        self.given: dict[str, Given] = {}
+        """By invocation id: what a process may carry in its environment, also when its unit has started anew since."""
+        self._leaders: dict[int, Given] = {}
+        self._most = MOST_GIVEN
 
     def add(self, child: Child) -> None:
         self._by_pid[child.pid] = child
         self._by_unit.setdefault(child.unit, {})[child.pid] = child
         if child.invocation:
-            self.invocations[child.unit] = child.invocation
+            self.given.setdefault(child.invocation, Given(child.unit, child.birth))
+        self._leaders[child.pid] = Given(child.unit, child.birth)
 
     def get(self, pid: int) -> Child | None:
         return self._by_pid.get(pid)
@@ -52,6 +70,33 @@ class Children:
     def of(self, unit: str) -> list[Child]:
         """The unit's own children, oldest first."""
         return list(self._by_unit.get(unit, {}).values())
+
+    # --- whose a process may be that is not a child -----------------------------------------------------
+
+    def led(self, process: Process, leader: Process | None) -> str:
+        """The unit in whose session the process is, for each child of ours leads one (setsid(2)); "" when in none.
+
+        `leader`: who has the session's number as its pid now. While a session has members, nobody new gets it.
+        """
+        known = self._leaders.get(process.session)
+        if known is None or process.birth < known.birth:
+            return ""
+        return known.unit if leader is None or leader.birth == known.birth else ""
+
+    @property
+    def has_much_to_forget(self) -> bool:
+        """More is remembered of what was started than should be without a look at who still lives."""
+        return len(self.given) + len(self._leaders) > self._most
+
+    def forget(self, before: Collection[str], ids: Collection[str], units: Collection[str], sessions: set[int]) -> None:
+        """Of the ids `before` keep those carried and those of these units; of sessions those that have processes."""
+        running = {child.invocation for child in self}
+        for id in before:
+            if id not in ids and id not in running and self.given[id].unit not in units:
+                del self.given[id]
+        for pid in self._leaders.keys() - self._by_pid.keys() - sessions:
+            del self._leaders[pid]
+        self._most = max(MOST_GIVEN, 2 * (len(self.given) + len(self._leaders)))
 
     def __iter__(self) -> Iterator[Child]:
         return iter(list(self._by_pid.values()))

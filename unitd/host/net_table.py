@@ -7,11 +7,13 @@ short enough to be read at all.
 import contextlib
 import os
 import socket
+import sys
 from collections.abc import Iterable, Iterator
 
 from unitd.host import processes
 
 _MOST = 1 << 19
+_BACKWARDS = -1 if sys.byteorder == "little" else 1
 _LISTENING = {"tcp": "0A", "tcp6": "0A"}
 _ESTABLISHED = "01"
 _ACCEPTS = 1 << 16
@@ -54,16 +56,19 @@ def _rows(pid: int) -> Iterator[tuple[int, str]]:
 
 def internet(kind: str, local: str, remote: str, state: str) -> str:
     """One row: kind and addresses as the table has them, to "tcp 10.0.0.1:22 to 10.0.0.2:4321"."""
-    words = f"{kind.removesuffix('6')} {_address(local)}"
+    words = f"{kind.removesuffix('6')} {_in_words(local)}"
     if state == _LISTENING.get(kind):
         return f"{words} listening"
-    return f"{words} to {_address(remote)}" if state == _ESTABLISHED else words
+    return f"{words} to {_in_words(remote)}" if state == _ESTABLISHED else words
 
 
-def _address(text: str) -> str:
-    """The address is in the machine's byte order, 32 bits at a time; the port is a plain number."""
+def address(text: str) -> tuple[str, int]:
+    """The IP address, which is in the machine's byte order, 32 bits at a time; the port, which is a plain number."""
     host, _, port = text.partition(":")
-    raw = b"".join(bytes.fromhex(host[at : at + 8])[::-1] for at in range(0, len(host), 8))
-    if len(raw) == 4:
-        return f"{socket.inet_ntop(socket.AF_INET, raw)}:{int(port, 16)}"
-    return f"[{socket.inet_ntop(socket.AF_INET6, raw)}]:{int(port, 16)}"
+    raw = b"".join(bytes.fromhex(host[at : at + 8])[::_BACKWARDS] for at in range(0, len(host), 8))
+    return socket.inet_ntop(socket.AF_INET if len(raw) == 4 else socket.AF_INET6, raw), int(port, 16)
+
+
+def _in_words(text: str) -> str:
+    host, port = address(text)
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -7,12 +7,14 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from unitd.host import processes, trees
-from unitd.host.cgroups import open_cgroups
+from unitd.host.cgroups import Cgroups, open_cgroups
 from unitd.host.children import Child, Children
 from unitd.host.forensics import Forensics
 from unitd.host.inotify import Inotify
 from unitd.host.keeper import Shelf
-from unitd.host.kill import Killer, in_order
+from unitd.host.kill import Killer
+from unitd.host.kin import Kinship
+from unitd.host.orphans import Orphans
 from unitd.host.ports import Groups, LogSink, Post, SocketSource, Surroundings
 from unitd.host.reaper import Reaper
 from unitd.host.spawn import Spawner, in_words
@@ -26,6 +28,7 @@ from unitd.model.effects import (
     Kill,
     KillEverything,
     Listen,
+    LookForOrphans,
     Release,
     SocketPlan,
     Spawn,
@@ -35,7 +38,7 @@ from unitd.model.effects import (
     WatchPidFile,
     WatchSockets,
 )
-from unitd.model.events import ConditionsChecked, MainGuessed, SpawnFailed, Survivors
+from unitd.model.events import ConditionsChecked, MainGuessed, SpawnFailed
 
 
 class Logs(LogSink, Protocol):
@@ -92,6 +95,7 @@ class Host:
         self._post, self._logs, self._sockets, self._pid_files = post, logs, sockets, pid_files
         self._conditions, self._warn = conditions, warn
         self.children = Children()
+        self.kinship = Kinship(self.children, lambda: self.spawner.server)
         self.groups: Groups
         try:
             self.groups = open_cgroups(
@@ -99,7 +103,7 @@ class Host:
             )
         except OSError as error:
             warn(f"cannot use cgroups ({error}): units are held together by descent and invocation id instead")
-            self.groups = WithoutCgroups(loop, post, self.children, lambda: self.spawner.server)
+            self.groups = WithoutCgroups(loop, post, self.children, self.kinship)
         self.spawner = Spawner(
             loop,
             post,
@@ -108,9 +112,10 @@ class Host:
             joined=self.groups.joined,
             settled=self._settled,
             shelf=shelf,
-            runtime_dir=runtime_dir,
         )
-        self._sweep = Sweep(self.children, self.groups, lambda: self.spawner.server)
+        placed = self.groups.everyone if isinstance(self.groups, Cgroups) else None
+        self._sweep = Sweep(self.kinship, self.groups, placed or dict)
+        self._orphans = Orphans(loop, post, self.children, self.kinship, self.groups, placed, self.is_unborn)
         self.reaper = Reaper(
             loop,
             post,
@@ -152,10 +157,12 @@ class Host:
                 self._release(effect)
             case GuessMain(unit=unit):
                 self._guess_main(unit)
-            case KillEverything(signal=number):
-                self._sweep.signal_everyone(number)
-            case Verify():
-                self._post(Survivors(self._sweep.survivors()))
+            case KillEverything(signal=number, claims=claims):
+                self._sweep.signal_everyone(number, claims)
+            case Verify(claims=claims):
+                self._post(self._sweep.survivors(claims))
+            case LookForOrphans(token=token, claims=claims, up=up):
+                self._orphans.look(token, claims, up)
             case CheckConditions():
                 self._post(self._conditions(effect))
             case WatchPidFile(unit=unit, path=path):
@@ -176,6 +183,8 @@ class Host:
 
     async def close(self) -> None:
         """End the fork server, give back every descriptor, and remove the sub-tree as far as it is empty."""
+        self._orphans.close()
+        self._sweep.close()
         await self.killer.close()
         self.spawner.close()
         await self.reaper.close(self.spawner.server)
@@ -214,8 +223,7 @@ class Host:
         unit = effect.unit
         self.groups.release(unit)
         self._logs.close_fifo(unit)
-        if effect.spared and (left := self.groups.members(unit)):
-            self._warn(f"{unit} leaves behind {', '.join(processes.described(pid, '') for pid in left)}")
+        self._orphans.rested(unit, self.groups.members(unit) if effect.spared else ())
         for directory in effect.directories:
             trees.remove(directory, lambda text: self._warn(f"{unit}: {text}"))
 

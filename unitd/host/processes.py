@@ -177,6 +177,11 @@ def arguments(process: Process) -> str:
     return "" if process.state == "D" else command_line(process.pid)
 
 
+def is_locked(process: Process) -> bool:
+    """Whether a thread of it may hold the lock of its memory for long, so that reading from there would wait."""
+    return slowest(process).state == "D"
+
+
 def situation(pid: int) -> str:
     """For people, without ever waiting for it: `COMMAND, S (sleeping) in WCHAN`; "" when it is gone."""
     process = read(pid)
@@ -217,6 +222,21 @@ def send(pid: int, born: int, number: int) -> None:
                 signal.pidfd_send_signal(pidfd, number)
         finally:
             os.close(pidfd)
+
+
+def refusal(process: Process) -> str:
+    """Why we may not signal it; "" when we may, or when it is gone."""
+    try:
+        pidfd = os.pidfd_open(process.pid)
+        try:
+            signal.pidfd_send_signal(pidfd, 0)
+        finally:
+            os.close(pidfd)
+    except ProcessLookupError:
+        return ""
+    except OSError as error:
+        return f"it cannot be signalled: {error.strerror}"
+    return ""
 
 
 def read_file(path: str, most: int = 1 << 20) -> bytes:

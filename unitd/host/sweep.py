@@ -1,91 +1,155 @@
 """The end of a shutdown: who of those that we started still lives, and the last signals to all of them.
 
-Ours is who is in the daemon's sub-tree, who descends from the daemon (orphans come back to it, prctl(2),
-PR_SET_CHILD_SUBREAPER), and who carries the invocation id of a unit of ours. Not ours are the fork server, and what
-was the daemon's child before it was a daemon (a shell may exec it).
+Who is ours is kin's to say. Foreign processes that hold what a unit claims (Ports=, ProcessFilter=) are ended too where
+the unit says so (OnConflict=kill), each asked by SIGTERM first; all others, and look-alikes, are named and left alone.
+Nobody is signalled by a number alone, but by pid and start time. PID 1, and whoever we run below, never is.
 """
 
+import contextlib
+import errno
 import os
 import signal
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
-from unitd.host import processes
-from unitd.host.children import Children
+from msgspec.structs import replace
+
+from unitd.host import kin, processes
+from unitd.host.holders import Holder, holders, unseen
 from unitd.host.kill import in_order
+from unitd.host.kin import CGROUP, Kin, Kinship, Look, at_once
 from unitd.host.ports import Groups
-from unitd.model.events import Left
+from unitd.host.processes import Process
+from unitd.model.claims import Claim
+from unitd.model.events import Left, Survivors
 
+LEFT_ALONE = "left alone"
 _PASSES = 16
 _LOOKS = 3
-_KTHREADD = 2
+_GRACE_S = 0.3
+"""The least time between SIGTERM and SIGKILL for a foreign process."""
+_RESERVE = 8
+"""Descriptors kept back, so that a daemon that has no more can still look."""
+_EXHAUSTED = (errno.EMFILE, errno.ENFILE)
 
 
 class Sweep:
-    """`server`: the fork server's pid."""
+    """`placed`: who is in our cgroups."""
 
-    def __init__(self, children: Children, groups: Groups, server: Callable[[], int]) -> None:
-        self._children, self._groups, self._server = children, groups, server
+    def __init__(self, kinship: Kinship, groups: Groups, placed: Callable[[], Mapping[int, str]]) -> None:
+        self._kinship, self._groups, self._placed = kinship, groups, placed
         self._is_last = False
-        everyone = processes.everyone()
-        self._earlier = {(pid, everyone[pid].birth) for pid in _children_of(os.getpid(), everyone)}
+        self._asked: dict[tuple[int, int], float] = {}
+        self._reserve = [os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC) for _ in range(_RESERVE)]
 
-    def left(self) -> dict[int, str]:
-        """The living processes that are ours, with their unit as far as it is known.
+    def close(self) -> None:
+        """Give the reserve back."""
+        while self._reserve:
+            os.close(self._reserve.pop())
 
-        A look through /proc can miss one that is born behind it while its parent ends: so none has to be seen thrice.
-        """
-        for _ in range(_LOOKS - 1):
-            if found := self._look():
-                return found
-        return self._look()
-
-    def _look(self) -> dict[int, str]:
-        found = self._groups.everyone()
-        everyone = processes.everyone()
-        units = {invocation: unit for unit, invocation in sorted(self._children.invocations.items())}
-        outside = {child.pid: child.unit for child in self._children}
-        for pid in processes.descendants(os.getpid(), _without(everyone, self._earlier)):
-            outside.setdefault(pid, "")
-        for pid in everyone.keys() - found.keys() - outside.keys() if units else ():
-            if everyone[pid].is_alive and (unit := units.get(processes.invocation(pid))):
-                outside[pid] = unit
-        for pid, unit in outside.items():
-            # A cgroup is empty just before its last process is a zombie.
-            if pid in everyone and not everyone[pid].is_ending:
-                found.setdefault(pid, unit)
-        excepted = (os.getpid(), self._server(), _KTHREADD)
-        return {
-            pid: unit or units.get(processes.invocation(pid), "")
-            for pid, unit in sorted(found.items())
-            if pid in everyone and pid not in excepted and everyone[pid].is_alive and everyone[pid].parent != _KTHREADD
-        }
-
-    def survivors(self) -> tuple[Left, ...]:
-        """The same, described; after a SIGKILL to everyone they get it again."""
+    def survivors(self, claims: Sequence[Claim] = ()) -> Survivors:
+        """Who is to be ended and lives, and who is left alone; after a SIGKILL to everyone they get it again first."""
         if self._is_last:
-            self.signal_everyone(signal.SIGKILL)
-        return tuple(Left(pid, unit=unit, command=processes.command_line(pid)) for pid, unit in self.left().items())
+            self.signal_everyone(signal.SIGKILL, claims)
+        try:
+            look = self._look()
+            found = list(self._foreign(look, claims))
+        except OSError as error:
+            return Survivors((Left(0, note=f"cannot look for processes that are left: {error.strerror}"),))
+        left = [kin.described(each) for _, each in sorted(look.ours.items())]
+        left += [foreign for foreign in found if not foreign.note]
+        named = [foreign for foreign in found if foreign.note]
+        for _, alike in sorted(look.alike.items()):
+            named.append(kin.described(alike, ours=False, note=f"{alike.note}; {LEFT_ALONE}"))
+        return Survivors(tuple(left), tuple(named))
 
-    def signal_everyone(self, number: int) -> None:
+    def signal_everyone(self, number: int, claims: Sequence[Claim] = ()) -> None:
         """The signal to all, deepest first, until nobody new is found; SIGKILL at once to whole cgroups too."""
         self._is_last = number == signal.SIGKILL
-        seen: set[int] = set()
+        with contextlib.suppress(OSError):
+            look = self._look()
+            foreign = [left for left in self._foreign(look, claims) if not left.note]
+            self._signal_ours(number, look)
+            for left in foreign:
+                self._signal_foreign(number, left)
+        if self._is_last:
+            self._groups.kill_everyone()
+
+    # --- looking ------------------------------------------------------------------------------------
+
+    def _look(self) -> Look:
+        """One look can miss who is born behind it while its parent ends: so nobody has to be seen thrice."""
+        for _ in range(_LOOKS - 1):
+            if (look := self._look_once()).ours:
+                return look
+        return self._look_once()
+
+    def _look_once(self, *, marks: bool = True) -> Look:
+        try:
+            return at_once(self._kinship.look(self._placed, marks=marks))
+        except OSError as error:
+            if error.errno not in _EXHAUSTED or not self._reserve:
+                raise
+        self.close()
+        return at_once(self._kinship.look(self._placed, marks=marks))
+
+    def _foreign(self, look: Look, claims: Collection[Claim]) -> Iterator[Left]:
+        """Foreign holders of claims; a note says why one is left alone, without it is to be ended."""
+        for holder in at_once(holders(claims, look.everyone)) if claims else ():
+            process = holder.process
+            if process is None:
+                left = unseen(holder)
+                yield replace(left, note=f"{left.note}; {LEFT_ALONE}")
+            elif process.pid not in look.ours and process.pid not in look.excepted:
+                found = Kin(process, holder.claim.unit, holder.found)
+                yield kin.described(found, ours=False, note=_immunity(holder, process, look))
+
+    # --- signals ------------------------------------------------------------------------------------
+
+    def _signal_ours(self, number: int, look: Look) -> None:
+        """Who is outside of cgroups is stopped before anybody is killed, or could fork on while others die."""
+        seen: dict[int, Process] = {}
         for _ in range(_PASSES):
-            fresh = [pid for pid in self.left() if pid not in seen]
+            fresh = {pid: each for pid, each in look.ours.items() if not _same(seen.get(pid), each.process)}
             if not fresh:
                 break
-            found = {pid: process for pid in fresh if (process := processes.read(pid)) is not None}
+            found = {pid: each.process for pid, each in fresh.items()}
+            seen |= found
             for target in in_order(found, ()):
-                seen.add(target.pid)
-                for each in (number,) if number == signal.SIGKILL else (number, signal.SIGCONT):
-                    processes.send(target.pid, found[target.pid].birth, each)
-            if number == signal.SIGKILL:
-                self._groups.kill_everyone()
+                if not self._is_last:
+                    _send(found[target.pid], number, signal.SIGCONT)
+                elif fresh[target.pid].found != CGROUP:
+                    _send(found[target.pid], signal.SIGSTOP)
+            look = self._look_once(marks=False)
+        if self._is_last:
+            for target in in_order(seen, ()):
+                _send(seen[target.pid], number)
+
+    def _signal_foreign(self, number: int, foreign: Left) -> None:
+        """SIGTERM at first, whatever the others get."""
+        key, now = (foreign.pid, foreign.birth), time.monotonic()
+        asked = self._asked.setdefault(key, now)
+        if asked == now or number != signal.SIGKILL:
+            processes.send(*key, signal.SIGTERM)
+            processes.send(*key, signal.SIGCONT)
+        elif now - asked >= _GRACE_S:
+            processes.send(*key, number)
 
 
-def _children_of(parent: int, everyone: dict[int, processes.Process]) -> list[int]:
-    return [pid for pid, process in everyone.items() if process.parent == parent]
+def _same(one: Process | None, other: Process) -> bool:
+    return one is not None and one.birth == other.birth
 
 
-def _without(everyone: dict[int, processes.Process], excepted: set[tuple[int, int]]) -> dict[int, processes.Process]:
-    return {pid: process for pid, process in everyone.items() if (pid, process.birth) not in excepted}
+def _send(process: Process, *numbers: int) -> None:
+    for number in numbers:
+        processes.send(process.pid, process.birth, number)
+
+
+def _immunity(holder: Holder, process: Process, look: Look) -> str:
+    """Why a foreign process is not ended; "" when it is to be."""
+    if not holder.claim.kill:
+        return LEFT_ALONE
+    if process.pid == 1 or process.pid in look.ancestors:
+        return f"unitd runs below it; {LEFT_ALONE}"
+    refused = processes.refusal(process)
+    return f"{refused}; {LEFT_ALONE}" if refused else ""

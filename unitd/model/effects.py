@@ -278,6 +278,14 @@ class KeepReport(Struct, frozen=True):
     report: Report
 
 
+class LookForOrphans(Struct, frozen=True):
+    """Look for processes of ours outside of units that are `up`, and who holds claims; answered by OrphansFound."""
+
+    token: int
+    claims: tuple[Claim, ...]
+    up: frozenset[str]
+
+
 class Leave(Struct, frozen=True):
     """All is stopped: end the daemon so. `survivors` could not be stopped (exit status 1).
 
@@ -317,6 +325,7 @@ Effect: TypeAlias = (
     | Log
     | KillEverything
     | Verify
+    | LookForOrphans
     | StageChanged
     | KeepReport
     | Reexec

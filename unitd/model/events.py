@@ -264,6 +264,14 @@ class ReexecAsked(Struct, frozen=True):
     by: Caller = OURSELVES
 
 
+class PlanAsked(Struct, frozen=True):
+    """What would `verb` do, of units or of all? Answered with a shutdown.plan.Plan; nothing is done."""
+
+    token: int
+    verb: str
+    units: tuple[str, ...] = ()
+
+
 class Leaving(StrEnum):
     """What the daemon does once everything is stopped."""
 
@@ -339,6 +347,27 @@ class Left(Struct, frozen=True):
         return f"{said}: {self.note}" if self.note else said
 
 
+class LeftBehind(Struct, frozen=True):
+    """The unit came to rest, and these live on: spared by KillMode=, or outside of its cgroup; unit "": of nobody."""
+
+    unit: str
+    left: tuple[Left, ...]
+
+
+class OrphansAsked(Struct, frozen=True):
+    """Who of ours is not where it belongs, and who holds what units claim? Answered with a tuple of Left."""
+
+    token: int
+    by: Caller = OURSELVES
+
+
+class OrphansFound(Struct, frozen=True):
+    """Answer to LookForOrphans."""
+
+    token: int
+    left: tuple[Left, ...]
+
+
 class Survivors(Struct, frozen=True):
     """Answer to Verify: `left` is to be ended and lives; empty is the proof that all that we started is gone.
 
@@ -351,6 +380,7 @@ class Survivors(Struct, frozen=True):
 
 Request: TypeAlias = (
     JobAsked | CancelAsked | KillAsked | ResetFailedAsked | LoadAsked | ReloadAsked | ReexecAsked | ShutdownAsked
+    | OrphansAsked | PlanAsked
 )
 UnitEvent: TypeAlias = (
     Spawned
@@ -366,4 +396,14 @@ UnitEvent: TypeAlias = (
     | ListenFailed
     | Incoming
 )
-Event: TypeAlias = Request | UnitEvent | Tick | ConditionsChecked | BusNameChanged | UnitFilesChanged | Survivors
+Event: TypeAlias = (
+    Request
+    | UnitEvent
+    | Tick
+    | ConditionsChecked
+    | BusNameChanged
+    | UnitFilesChanged
+    | LeftBehind
+    | OrphansFound
+    | Survivors
+)

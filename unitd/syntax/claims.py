@@ -68,19 +68,21 @@ def parse_port(text: str) -> Port:
     host, colon, number = place.rpartition(":")
     if colon and not host:
         raise Bad(f"{text!r} has no address before the colon")
+    bare = host[1:-1] if host[:1] == "[" and host[-1:] == "]" else host
     try:
-        address = str(plain_address(host)) if host else ""
+        address = plain_address(bare) if host else ""
     except ValueError:
-        raise Bad(f"{host!r} is not an IP address; one of IPv6 stands in brackets") from None
+        raise Bad(f"{host!r} is not an IP address") from None
+    if host and (":" in bare) is (bare == host):
+        raise Bad(f"{host!r} is not an IP address: those of IPv6, and no others, stand in brackets")
     return Port(parse_integer(number, 1, 65535), "udp" if protocol == "udp" else "tcp", address)
 
 
-def plain_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    """The IP address, an IPv4 one inside an IPv6 one taken out of it; ValueError."""
-    if not host.startswith("["):
-        return ipaddress.IPv4Address(host)
-    address = ipaddress.IPv6Address(host.removeprefix("[").removesuffix("]"))
-    return address.ipv4_mapped or address
+def plain_address(text: str) -> str:
+    """The IP address in its canonical form, an IPv4 one inside an IPv6 one taken out of it; ValueError."""
+    address = ipaddress.ip_address(text)
+    inside = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return str(inside or address)
 
 
 def _covers(wide: str, narrow: str) -> bool:
