@@ -166,7 +166,7 @@ async def world(runtime: Path, cgroup: str, boot_id: str = "") -> AsyncIterator[
     """A host below `cgroup` (as in /proc/self/cgroup); at the end everything that it started is killed."""
     loop = asyncio.get_running_loop()
     here = World(loop)
-    inotify, shelf = Inotify(loop), Shelf()
+    inotify, shelf = Inotify(loop), Shelf(str(runtime))
     here.host = Host(
         loop,
         here.post,

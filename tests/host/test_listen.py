@@ -21,13 +21,13 @@ BOUND_S = 10.0
 
 
 class House:
-    def __init__(self) -> None:
+    def __init__(self, folder: str) -> None:
         self.heard: list[Listening | ListenFailed | Incoming] = []
         self.warnings: list[str] = []
         self.copies: list[socket.socket] = []
         self.served: list[int] = []
         self.incoming = asyncio.Event()
-        self.shelf = Shelf()
+        self.shelf = Shelf(folder)
         self.sockets = Sockets(
             asyncio.get_running_loop(), self.take, self.warnings.append, self.shelf, lambda unit: self.served
         )
@@ -56,9 +56,9 @@ class House:
 
 
 @pytest.fixture
-async def house() -> AsyncIterator[House]:
+async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
     before = len(os.listdir("/proc/self/fd"))
-    house = House()
+    house = House(str(tmp_path_factory.mktemp("runtime")))
     yield house
     house.sockets.close()
     house.shelf.close()

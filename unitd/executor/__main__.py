@@ -1,6 +1,6 @@
 """Starts the fork server, with nothing on the module path but this package.
 
-The command line, `python -I -S .../unitd/executor FD SHELF SECONDS RUNTIME`, also tells whose it is (host/keeper).
+The command line, `python -I -S .../unitd/executor FD SHELF DOOR SECONDS PATH`, also tells whose it is (host/keeper).
 """
 
 import os
@@ -10,4 +10,5 @@ if __name__ == "__main__":
     sys.path[0] = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     from unitd.executor.server import serve
 
-    serve(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), sys.argv[4])
+    channel, shelf, door = map(int, sys.argv[1:4])
+    serve(channel, shelf, door, float(sys.argv[4]), sys.argv[5])

@@ -1,8 +1,8 @@
 """What a fork server that has outlived its daemon offers to the next one: descriptors by name, and its last words.
 
 The descriptors lie in the queue of a SOCK_SEQPACKET socket, the shelf, and are taken off it only now: so a daemon that
-lives gives one back by itself, and at once (host/keeper). The door, RUNTIME/kept.PID, is there from the start, so that
-a daemon which comes at once waits in its backlog instead of finding nobody. Who comes gets everything, a packet each,
+lives gives one back by itself, and at once (host/keeper). The door is a listening socket that the daemon bound, so that
+a next one that comes at once waits in its backlog instead of finding nobody. Who comes gets everything, a packet each,
 and an end mark; until it says TAKEN it may die, and the next one gets everything again (unix(7)).
 """
 
@@ -11,20 +11,16 @@ import os
 import struct
 from contextlib import suppress
 from socket import (
-    AF_UNIX,
     MSG_CMSG_CLOEXEC,
     MSG_DONTWAIT,
     MSG_NOSIGNAL,
     SCM_RIGHTS,
     SO_PEERCRED,
-    SOCK_CLOEXEC,
-    SOCK_SEQPACKET,
     SOL_SOCKET,
     socket,
 )
 from typing import Any
 
-PREFIX = "kept."
 TAKEN = b"taken"
 MOST_FDS = 253
 """The kernel's SCM_MAX_FD (unix(7))."""
@@ -35,11 +31,6 @@ CREDENTIALS = struct.Struct("iII")
 SPACE = 32 + 4 * MOST_FDS
 
 _SEND_S = 5.0
-
-
-def door_path(runtime: str, pid: int) -> str:
-    """Where the fork server with this pid lets the next daemon in."""
-    return f"{runtime}/{PREFIX}{pid}"
 
 
 def peer(end: socket) -> tuple[int, int]:
@@ -60,8 +51,7 @@ def _ints(them: bytes) -> memoryview:
 def unshelved(shelf: int) -> dict[str, int]:
     """Take the descriptors off the shelf; of two with one name the later."""
     held: dict[str, int] = {}
-    end = socket(fileno=shelf)
-    with suppress(OSError):
+    with socket(fileno=shelf) as end, suppress(OSError):
         while True:
             packet, control, _, _ = end.recvmsg(PACKET, SPACE, MSG_CMSG_CLOEXEC | MSG_DONTWAIT)
             if not packet:
@@ -74,20 +64,10 @@ def unshelved(shelf: int) -> dict[str, int]:
 
 
 class Door:
-    """The listening socket under its name, which only the daemon's user and root may knock at."""
+    """The listening socket `fd` under the name `path`, where a keeper waits for the next daemon."""
 
-    def __init__(self, runtime: str) -> None:
-        """OSError where there can be none."""
-        self.path = door_path(runtime, os.getpid())
-        self.socket = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC)
-        fresh = f"{self.path}~"
-        before = os.umask(0o177)
-        try:
-            self.socket.bind(fresh)
-            self.socket.listen(8)
-            os.rename(fresh, self.path)
-        finally:
-            os.umask(before)
+    def __init__(self, fd: int, path: str) -> None:
+        self.socket, self.path = socket(fileno=fd), path
 
     @property
     def is_there(self) -> bool:

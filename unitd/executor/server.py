@@ -168,14 +168,15 @@ class _Server:
         knock = door.socket.fileno()
         self.ready.register(knock, select.EPOLLIN)
         until = time.monotonic() + patience
-        while (left := until - time.monotonic()) > 0 and door.is_there:
+        taken = False
+        while not taken and (left := until - time.monotonic()) > 0 and door.is_there:
             for fd, _ in self.ready.poll(min(left, _LOOK_S)):
                 if fd != knock:
                     self.hear(fd)
-                elif door.serve(held, self.words(), patience):
-                    return
-                else:
+                elif not taken:
+                    taken = door.serve(held, self.words(), patience)
                     until = time.monotonic() + patience
+        door.close()
 
     def drain(self) -> None:
         """Remember what still lies in the channel as not started."""
@@ -227,25 +228,18 @@ def reset_signals() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
 
 
-def serve(fd: int, shelf: int, patience: float, runtime: str) -> None:
-    """Be the fork server on `fd`, in a session of its own, and then the keeper in the directory `runtime`."""
+def serve(fd: int, shelf: int, door: int, patience: float, path: str) -> None:
+    """Be the fork server on `fd`, in a session of its own, and then the keeper of `shelf` at the door `path`."""
     os.setsid()
     reset_signals()
     low = 3
-    for own in sorted((fd, shelf)):
+    for own in sorted((fd, shelf, door)):
         os.closerange(low, own)
         os.set_inheritable(own, False)
         low = own + 1
     os.closerange(low, 65536)
     server = _Server(fd)
-    try:
-        door = Door(runtime)
-    except OSError:
-        # A directory that cannot hold a name, or not a name that long: there is no next daemon to wait for.
-        door = None
     gc.disable()
     gc.freeze()
     server.run()
-    if door is not None:
-        server.outlive(door, shelf, patience)
-        door.close()
+    server.outlive(Door(door, path), shelf, patience)

@@ -3,6 +3,7 @@
 The shelf is a pair of SOCK_SEQPACKET sockets, and what lies in its queue is open as long as somebody has the reading
 end: this daemon, and each fork server that it starts (executor/keeper). Nobody else has a copy of what lies there, so
 that a socket taken off the shelf and closed is closed, however busy the fork server is (unix(7), SCM_RIGHTS).
+Beside it is a door, RUNTIME/kept.N, at which the next daemon knocks; N grows from one daemon to the next.
 """
 
 import array
@@ -26,9 +27,12 @@ EXECUTOR = os.path.dirname(keeper_side.__file__)
 BOUND_S = 4.0
 """How long a keeper may say nothing: longer than it waits for children between clone and exec."""
 
+PREFIX = "kept."
+
 _MOST_PACKETS = 64
 _ROOM = 4 << 20
 _KNOCK_S = 1.0
+_BACKLOG = 8
 
 
 class LastWord(Struct, frozen=True):
@@ -50,7 +54,10 @@ class LastWord(Struct, frozen=True):
 class Shelf:
     """Descriptors by name, for the next daemon. They stay the owner's, who drops a name before closing it."""
 
-    def __init__(self) -> None:
+    def __init__(self, runtime_dir: str) -> None:
+        """OSError when the directory can hold no socket."""
+        self.path = f"{runtime_dir}/{PREFIX}{processes.ticks()}"
+        self._door = _door(self.path)
         self._entrance, self._exit = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         for end in (self._entrance, self._exit):
             end.setblocking(False)
@@ -58,9 +65,9 @@ class Shelf:
         self._held: dict[str, int] = {}
         self._packets = 0
 
-    def fileno(self) -> int:
-        """The reading end, which a fork server gets a copy of."""
-        return self._exit.fileno()
+    def filenos(self) -> tuple[int, int]:
+        """The reading end and the door, of which a fork server gets copies."""
+        return self._exit.fileno(), self._door.fileno()
 
     def hold(self, name: str, fd: int) -> None:
         """Keep the open file over a crash; what is held under the name already is given up for it."""
@@ -77,9 +84,11 @@ class Shelf:
             self._renew()
 
     def close(self) -> None:
-        self._held.clear()
-        self._entrance.close()
-        self._exit.close()
+        """Give it up, the door's name too."""
+        with contextlib.suppress(OSError):
+            os.unlink(self.path)
+        for end in (self._door, self._entrance, self._exit):
+            end.close()
 
     def _renew(self) -> None:
         """Put everything there anew, and only then take off what lay there: the daemon may be killed in between."""
@@ -87,9 +96,10 @@ class Shelf:
         names = list(self._held)
         for start in range(0, len(names), keeper_side.MOST_FDS):
             self._put(names[start : start + keeper_side.MOST_FDS])
-        for _ in range(old):
-            # A read without room for descriptors closes them.
-            self._exit.recv(1)
+        with contextlib.suppress(OSError):
+            for _ in range(old):
+                # A read without room for descriptors closes them.
+                self._exit.recv(1)
 
     def _put(self, names: list[str]) -> None:
         # What there is no room for is lost in a crash, and only then.
@@ -97,6 +107,22 @@ class Shelf:
             rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [self._held[name] for name in names]))
             self._entrance.sendmsg([marshal.dumps(names)], [rights])
             self._packets += 1
+
+
+def _door(path: str) -> socket.socket:
+    """A socket for the daemon's user and root, under its name only when it listens. OSError."""
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    before = os.umask(0o177)
+    try:
+        made.bind(f"{path}~")
+        made.listen(_BACKLOG)
+        os.rename(f"{path}~", path)
+    except OSError as error:
+        made.close()
+        raise OSError(error.errno or 0, f"cannot make a door for the next daemon: {error.strerror}", path) from error
+    finally:
+        os.umask(before)
+    return made
 
 
 @dataclass(slots=True)
@@ -119,7 +145,8 @@ class Kept:
 def take(runtime_dir: str, bound: float = BOUND_S) -> Kept:
     """Ask the keepers of the directory's earlier daemons; nothing when none answers, `bound` seconds for each to speak.
 
-    A later one's descriptor comes before an earlier one's of the same name. The names of dead keepers are removed.
+    One that falls silent stays (end_executors); the names of dead ones are removed. Of two descriptors of one name it
+    is the later daemon's.
     """
     kept = Kept()
     words: list[LastWord] = []
@@ -127,13 +154,15 @@ def take(runtime_dir: str, bound: float = BOUND_S) -> Kept:
         keeper = _knock(path)
         if keeper is None:
             continue
-        kept.keepers.append(keeper)
         keeper.settimeout(bound)
-        with contextlib.suppress(OSError, ValueError, EOFError, TypeError):
+        try:
             for name, fd in _heard(keeper, words):
                 if name in kept.fds:
                     os.close(kept.fds[name])
                 kept.fds[name] = fd
+            kept.keepers.append(keeper)
+        except (OSError, ValueError, EOFError, TypeError):
+            keeper.close()
     kept.started = tuple(words)
     return kept
 
@@ -146,12 +175,10 @@ def forget(runtime_dir: str) -> None:
 
 
 def _doors(runtime_dir: str) -> list[str]:
-    """The names at which keepers may be, in the order in which they were started."""
+    """The names at which keepers may be, that of the earliest daemon first."""
     with contextlib.suppress(OSError):
-        names = [name for name in os.listdir(runtime_dir) if name.startswith(keeper_side.PREFIX)]
-        pids = {name: name.removeprefix(keeper_side.PREFIX) for name in names}
-        order = {name: (processes.birth(int(pid)) if pid.isdecimal() else 0, name) for name, pid in pids.items()}
-        return [f"{runtime_dir}/{name}" for name in sorted(names, key=order.__getitem__)]
+        names = [name for name in os.listdir(runtime_dir) if name.startswith(PREFIX)]
+        return [f"{runtime_dir}/{name}" for name in sorted(names, key=lambda name: (len(name), name))]
     return []
 
 
@@ -191,7 +218,7 @@ def end_executors(
 ) -> list[int]:
     """SIGKILL to the fork servers of this directory's earlier daemons and to children of theirs that have not execed.
 
-    They are told by the command line, which names program and directory, by our uid, and by `is_ours` (its cgroup).
+    They are told by the command line, which names program and door, by our uid, and by `is_ours` (its cgroup).
     `spare` is the new fork server. The pids that were killed, once they are gone, or `bound` seconds are over.
     """
     ended = []
@@ -216,4 +243,5 @@ def end_executors(
 def is_executor(pid: int, runtime_dir: str) -> bool:
     """It is the fork server of this directory, or a child of one that has not execed."""
     words = processes.read_file(f"/proc/{pid}/cmdline", 65536).split(b"\0")
-    return words[-2:] == [os.fsencode(runtime_dir), b""] and os.fsencode(EXECUTOR) in words
+    door = f"{runtime_dir}/{PREFIX}"
+    return len(words) > 2 and words[-2].startswith(os.fsencode(door)) and os.fsencode(EXECUTOR) in words
