@@ -35,7 +35,7 @@ _unitctl() {
     case $verb in
         '') COMPREPLY=($(compgen -W "$(unitctl --help | sed -n 's/^  \([a-z][a-z-]*\) .*/\1/p')" -- "$current")) ;;
         cancel) COMPREPLY=($(compgen -W "$(unitctl "${where[@]}" --no-legend list-jobs 2>/dev/null | sed 's/^ *\([0-9]*\).*/\1/')" -- "$current")) ;;
-        list-jobs|is-system-running|get-default|daemon-reload|daemon-reexec|poweroff|reboot|halt|exit) ;;
+        list-jobs|last-shutdown|orphans|is-system-running|get-default|daemon-reload|daemon-reexec|poweroff|reboot|halt|exit) ;;
         *)
             COMPREPLY=($(compgen -W "$({
                 unitctl "${where[@]}" --no-legend --plain --all list-units

@@ -134,6 +134,10 @@ class Bus:
             if sum(client.unread for client in lagging) >= unread:
                 return
 
+    def peers(self) -> set[int]:
+        """The pids of those who are connected to a private socket."""
+        return {client.by.pid for server in self._servers for client in server.clients}
+
     def pause(self) -> None:
         """Take no calls from anybody, until go_on or the next program image."""
         for server in self._servers:

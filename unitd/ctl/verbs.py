@@ -50,6 +50,8 @@ VERBS: Final[dict[str, Verb]] = {
     "poweroff": Verb("shutdown", "poweroff", 0, 0, "", "Stop everything, then power off (a container: exit)"),
     "reboot": Verb("shutdown", "reboot", 0, 0, "", "Stop everything, then reboot (a container: exit)"),
     "halt": Verb("shutdown", "halt", 0, 0, "", "Stop everything, then halt (a container: exit)"),
+    "orphans": Verb("orphans", "orphans", 0, 0, "", "List processes that are not where they belong"),
+    "last-shutdown": Verb("last_shutdown", "last_shutdown", 0, 0, "", "Show how the last shutdown went, unit by unit"),
     "exit": Verb("shutdown", "leave", 0, 1, "[CODE]", "Stop everything and have the daemon exit with CODE"),
 }
 ALIASES: Final = {

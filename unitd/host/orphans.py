@@ -43,6 +43,7 @@ class Orphans:
         self._turn = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._rested: set[str] = set()
+        self._asked: dict[int, tuple[Collection[Claim], Collection[str]]] = {}
         self._told: set[tuple[int, int]] = set()
         self._due: asyncio.TimerHandle | None = None
 
@@ -56,18 +57,26 @@ class Orphans:
     # --- when somebody asks ---------------------------------------------------------------------------
 
     def look(self, token: int, claims: Collection[Claim], up: Collection[str]) -> None:
-        """Look for processes that belong nowhere, or to a unit that is not `up`; answered by OrphansFound."""
-        self._start(self._answer(token, claims, up))
+        """Look for processes that belong nowhere, or to a unit that is not `up`; answered by OrphansFound.
 
-    async def _answer(self, token: int, claims: Collection[Claim], up: Collection[str]) -> None:
+        All who ask before a look begins have the same answer.
+        """
+        self._asked[token] = (claims, up)
+        if len(self._asked) == 1:
+            self._start(self._answer())
+
+    async def _answer(self) -> None:
         async with self._turn:
+            asked, self._asked = self._asked, {}
+            claims, up = next(reversed(asked.values()))
             try:
                 look = await self._looked()
                 held = await in_portions(holders(claims, look.everyone)) if claims else []
                 found = (*self._astray(look, up), *_foreign(look, held))
             except OSError as error:
                 found = (Left(0, note=f"cannot look for orphans: {error.strerror}"),)
-        self._post(OrphansFound(token, found))
+        for token in asked:
+            self._post(OrphansFound(token, found))
 
     async def _looked(self) -> Look:
         """A look, after which is forgotten what nobody can carry any more."""

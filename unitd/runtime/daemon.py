@@ -159,6 +159,7 @@ class Daemon:
         if self._place is not Place.BESIDE or self._journal.is_terminal:
             self._console = Console(self._loop, world, self._journal)
         self._bus = Bus(self._loop, world, self.pump.post, lambda level, text: self._journal.say(level, text))
+        self._host.kinship.spared = self._bus.peers
 
     # --- life -----------------------------------------------------------------------------------------
 

@@ -329,6 +329,13 @@ def _leave(name: str, leaving: Leaving, doc: str) -> Method:
     return _change(name, "", "", run, doc)
 
 
+def _last_shutdown(call: Call, world: World, _: None) -> Outcome:
+    text = world.last_shutdown()
+    if not text:
+        return Fault(Kind.FILE_NOT_FOUND, "cannot tell of the last shutdown: no report of one is kept")
+    return Reply("s", (text,))
+
+
 _DAEMON: Final = (
     _look("Subscribe", "", "", lambda *_: Enrol(True), "Ask for signals; on the private socket they come anyway."),
     _look("Unsubscribe", "", "", lambda *_: Enrol(False), "Ask for no more signals."),
@@ -347,6 +354,38 @@ _DAEMON: Final = (
         lambda call, world, _: requests.reexecute(call),
         "Go on as the program that is on disk now, with all units, jobs and this connection to the bus. Answered when "
         "that runs; on a private socket the connection ends instead.",
+    ),
+    _look(
+        "Orphans",
+        "",
+        "orphans:s",
+        lambda call, world, _: requests.orphans(call),
+        "Processes that the daemon started and that are not in a unit that is up, as json; then those that are not its "
+        "own (ours: false), and hold a port or run a program that a unit claims, or carry an invocation id of its.",
+    ),
+    Method(
+        "LastShutdown",
+        (),
+        arguments("report:s"),
+        _last_shutdown,
+        "How the last shutdown went, as json, unit by unit; kept over a reboot. FileNotFound when there was none. For "
+        "root, the daemon's user and the group adm: there are lines of logs in it.",
+        Action.READ_LOGS,
+    ),
+    _look(
+        "Plan",
+        "verb:s unit:s",
+        "plan:s",
+        lambda call, world, _: requests.plan(call, world, *call.body),
+        "What a verb of unitctl would do, as json: who is stopped in which order, by which steps and signals, and for "
+        "how long at most. Several units are named with blanks between; a shutdown (poweroff, exit ...) takes none.",
+    ),
+    _look(
+        "PlanShutdown",
+        "",
+        "plan:s",
+        lambda call, world, _: requests.plan(call, world, Leaving.POWEROFF, ""),
+        "The same for PowerOff; while a shutdown goes on, what is left of it.",
     ),
     _leave("PowerOff", Leaving.POWEROFF, "Stop everything, then switch the machine off (PID 1) or exit (any other)."),
     _leave("Reboot", Leaving.REBOOT, "The same, and start the machine again."),

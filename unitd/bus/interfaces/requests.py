@@ -13,6 +13,8 @@ from unitd.model.events import (
     KillAsked,
     Leaving,
     LoadAsked,
+    OrphansAsked,
+    PlanAsked,
     ReexecAsked,
     ReloadAsked,
     ResetFailedAsked,
@@ -20,8 +22,9 @@ from unitd.model.events import (
     Whom,
 )
 from unitd.model.refusals import Kind
-from unitd.model.states import JobMode, JobType
+from unitd.model.states import SECOND, JobMode, JobType
 from unitd.model.unit import Unit
+from unitd.shutdown.plan import shape
 from unitd.syntax import unit_name
 
 REPLY: Final = Reply()
@@ -142,6 +145,38 @@ def reload_diff(call: Call) -> Outcome:
         return Reply("s", (json.dumps(told),))
 
     return Ask(lambda token: ReloadAsked(token, call.caller, dry=True), reply)
+
+
+def plan(call: Call, world: World, verb: str, units: str) -> Outcome:
+    """What a request would do, as json; nothing is done."""
+
+    def reply(plan: Any) -> Outcome:
+        return Reply("s", (json.dumps(shape(plan, world.gauges.in_order)),))
+
+    return Ask(lambda token: PlanAsked(token, verb, tuple(units.split())), reply)
+
+
+def orphans(call: Call) -> Outcome:
+    """Processes of ours that are not where they belong, as json."""
+
+    def reply(found: Any) -> Outcome:
+        rows = [
+            {
+                "pid": left.pid,
+                "unit": left.unit,
+                "command": left.command,
+                "found": left.found,
+                "age_s": round(left.age_us / SECOND, 3),
+                "ours": left.ours,
+                "state": left.state,
+                "channel": left.channel,
+                "note": left.note,
+            }
+            for left in found
+        ]
+        return Reply("s", (json.dumps(rows),))
+
+    return Ask(lambda token: OrphansAsked(token, call.caller), reply)
 
 
 def hold(world: World, name: str, wanted: bool) -> Outcome:
