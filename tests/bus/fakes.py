@@ -10,6 +10,7 @@ from unitd.graph.diff import Diff
 from unitd.model import effects, events
 from unitd.model.dependencies import Dep
 from unitd.model.effects import Level
+from unitd.model.events import Straggler
 from unitd.model.refusals import Kind, Refusal
 from unitd.model.states import Active, JobResult, JobState, JobType, Load
 from unitd.model.unit import Unit
@@ -63,6 +64,8 @@ class Service:
     restarts: int = 0
     watchdog_time: int = 0
     commands: Mapping[str, Sequence[Ran]] = field(default_factory=dict)
+    stragglers: tuple[Straggler, ...] = ()
+    waited: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,7 @@ class Status:
     service: Service | None = None
     result: str = "success"
     reason: str = ""
+    hint: str = ""
     cgroup: str = ""
 
 
@@ -187,6 +191,9 @@ class Rim:
 
     def real_name(self, name: str) -> str:
         return {"default.target": "multi-user.target"}.get(name, "")
+
+    def in_order(self, unit: str, last: Sequence[int]) -> Sequence[int]:
+        return [MAIN_PID + 1, *last]
 
     def memory(self, unit: str) -> int | None:
         return 4096

@@ -74,6 +74,7 @@ def unit(name: str, **properties: Any) -> dict[str, tuple[str, Any]]:
         "MainPID": ("u", 0),
         "ControlPID": ("u", 0),
         "KillMode": ("s", "control-group"),
+        "Hint": ("s", ""),
         "ExecMainPID": ("u", 0),
         "ExecMainCode": ("i", 0),
         "ExecMainStatus": ("i", 0),

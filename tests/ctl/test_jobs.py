@@ -159,11 +159,11 @@ def test_a_stop_that_needed_force_is_done_and_told(peer: Peer, run: Run) -> None
 
 
 def test_what_a_stop_spares_is_named(peer: Peer, run: Run) -> None:
-    peer.add("a.service", KillMode="process")
+    peer.add("a.service", Hint="KillMode=process spares it: unitctl kill ...")
     rest = [("/x/a.service", 2**22 + 1, "/bin/rest -x")]
     peer.answers["GetUnitProcesses"] = lambda name: ("a(sus)", (rest,))
     peer.job_ends("StopUnit", "done")
-    left = "leaves running what its KillMode= spares: pid 4194305 /bin/rest -x"
+    left = "processes of it are left: pid 4194305 /bin/rest -x\n  KillMode=process spares it: unitctl kill ..."
     assert run("stop", "a") == (0, "", f"a.service is stopped, but {left}\n")
     peer.job_ends("StopUnit", "done")
     (told,) = json.loads(run("-o", "json", "stop", "a").out)

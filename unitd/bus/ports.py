@@ -4,13 +4,13 @@ Instants are monotonic microseconds, 0 for never. Nothing here blocks for long o
 over the bus is answered from these alone.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
 from msgspec import Struct
 
 from unitd.model.dependencies import Dep
-from unitd.model.events import Left
+from unitd.model.events import Left, Straggler
 from unitd.model.states import Active, JobState, JobType
 from unitd.model.unit import Unit
 from unitd.wire.dialects import Dialect
@@ -92,12 +92,20 @@ class ServiceStatus(Protocol):
     def watchdog_time(self) -> int: ...
     @property
     def commands(self) -> Mapping[str, Sequence[CommandStatus]]: ...
+    @property
+    def stragglers(self) -> Sequence[Straggler]:
+        """Who got SIGKILL at the end of the latest stop, because its time was up."""
+
+    @property
+    def waited(self) -> int:
+        """How long after the stop began (us)."""
 
 
 class Status(Protocol):
     """A unit and what it is doing.
 
-    `result`: of a unit that is no service; `reason`: why it failed, in words, "" when it did not; `cgroup`: below the
+    `result`: of a unit that is no service; `reason`: why it failed, in words, "" when it did not; `hint`: what
+    to do; `cgroup`: below the
     daemon's sub-tree, "" when it has none.
     """
 
@@ -123,6 +131,8 @@ class Status(Protocol):
     def result(self) -> str: ...
     @property
     def reason(self) -> str: ...
+    @property
+    def hint(self) -> str: ...
     @property
     def cgroup(self) -> str: ...
 
@@ -206,6 +216,9 @@ class Gauges(Protocol):
         `most`: of how many in all.
         """
 
+    def in_order(self, unit: str, last: Sequence[int]) -> Sequence[int]:
+        """The unit's processes in the order in which they would be signalled: deepest first, `last` last."""
+
     def unit_of(self, pid: int) -> str:
         """Whose process it is; "" when no unit's."""
 
@@ -276,3 +289,5 @@ class World(Struct, frozen=True):
     about: About
     dialect: Dialect
     exit_code: int = 0
+    last_shutdown: Callable[[], str] = lambda: ""
+    """The report of the last shutdown as JSON; "" when there is none."""

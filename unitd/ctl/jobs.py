@@ -167,29 +167,33 @@ def _tell(session: Session, outcomes: list[Outcome], verb: Verb) -> int:
             if not session.options.quiet and not session.options.json:
                 say("\n".join(explanation.lines))
         elif verb.type == "stop" and outcome.result == "done":
-            # A success, but an operator wants to know that it did not go well, or that something goes on.
-            if session.get(outcome.unit, "ActiveState") == "failed":
-                _tell_of_end(session, outcome.unit, "is stopped, but failed")
-            spared = _spared(session, outcome.unit)
-            if spared:
-                entry["spared"] = [{"pid": pid, "command": command} for _, pid, command in spared]
-            if spared and not session.options.quiet and not session.options.json:
-                rest = "; ".join(described(pid, command) for _, pid, command in spared)
-                say(f"{outcome.unit} is stopped, but leaves running what its KillMode= spares: {rest}")
+            _tell_of_stop(session, outcome.unit, entry)
         told.append(entry)
     if session.options.json:
         session.json(told)
     return status
 
 
-def _spared(session: Session, unit: str) -> list[Any]:
-    """(control group, pid, command line) of what lives on beside a unit that is down."""
+def _tell_of_stop(session: Session, unit: str, entry: dict[str, Any]) -> None:
+    """A success, but an operator wants to know that it did not go well, or that something goes on."""
+    if session.get(unit, "ActiveState") == "failed":
+        _tell_of_end(session, unit, "is stopped, but failed")
     try:
-        if session.get(unit, "KillMode", "") not in ("process", "none"):
-            return []
-        return list(session.link.manager("GetUnitProcesses", "s", unit)[0])
+        hint = session.get(unit, "Hint")
+        left = list(session.link.manager("GetUnitProcesses", "s", unit)[0]) if hint else []
     except Refused:
-        return []
+        return
+    if not hint:
+        return
+    entry["hint"] = hint
+    if left:
+        entry["spared"] = [{"pid": pid, "command": command} for _, pid, command in left]
+    if session.options.quiet or session.options.json:
+        return
+    if left:
+        rest = "; ".join(described(pid, command) for _, pid, command in left)
+        say(f"{unit} is stopped, but processes of it are left: {rest}")
+    say(f"  {hint}")
 
 
 def _tell_of_end(session: Session, unit: str, how: str) -> None:

@@ -7,7 +7,7 @@ from unitd.ctl.connection import MANAGER_PATH, Refused
 from unitd.ctl.failure import cause
 from unitd.ctl.logs import Line, lines_of
 from unitd.ctl.pager import page
-from unitd.ctl.processes import group_tree, name_of, status_name
+from unitd.ctl.processes import described, group_tree, name_of, status_name
 from unitd.ctl.session import Session
 from unitd.ctl.table import dot, state_colour
 from unitd.ctl.terminal import BOLD, RED, YELLOW, cut, paint, printable, say, width
@@ -133,6 +133,9 @@ class View:
             ("Drop-In", self._drop_ins()),
             ("Active", [self._active()]),
             ("Reason", [cause(self.seen)] if self.get("ActiveState") == "failed" and cause(self.seen) else []),
+            ("Killed", self._killed()),
+            ("Left", self._left_behind()),
+            ("Hint", [self.get("Hint")] if self.get("Hint") else []),
             ("Job", self._job()),
             ("Warning", [paint(problem, YELLOW) for problem in self._problems()]),
             *triggers,
@@ -140,10 +143,31 @@ class View:
             ("Docs", list(self.get("Documentation", ()))),
         ]
 
+    def _killed(self) -> list[str]:
+        """Who outlived the time for the stop, as long as the unit is failed for it."""
+        from unitd.syntax.spans import format_span
+
+        if self.get("ActiveState") != "failed" or self.get("Result") != "timeout":
+            return []
+        rows = self.get("Stragglers", ())
+        return [
+            f"after {format_span(waited, 1000)}: pid {pid} {printable(command)}, "
+            + ", ".join((f"{state} in {channel}" if channel else state, *map(printable, sockets)))
+            for pid, command, waited, state, channel, sockets in rows
+        ]
+
+    def _left_behind(self) -> list[str]:
+        """Processes of a unit that is down."""
+        down = self.get("ActiveState") in ("inactive", "failed")
+        rows = self.processes() if down and self.get("Hint") else []
+        return [described(pid, command) for _, pid, command in rows]
+
     def _problems(self) -> list[str]:
-        """What is wrong with the unit's files, and that they changed on disk."""
+        """What is wrong with the unit's files, and that they changed on disk; but not again why it cannot be used."""
         stale = "its files changed on disk; this is the older version: unitctl daemon-reload"
-        return [*self.get("Problems", ()), *([stale] if self.get("NeedDaemonReload") else [])]
+        error = self.get("LoadError", ("", ""))[1]
+        problems = [problem for problem in self.get("Problems", ()) if problem not in error]
+        return [*problems, *([stale] if self.get("NeedDaemonReload") else [])]
 
     def _loaded(self) -> str:
         load = self.get("LoadState")
@@ -279,6 +303,11 @@ class View:
             "since_us": self.get(_SINCE.get(active, "InactiveEnterTimestamp"), 0) or None,
             "result": self.get("Result") or None,
             "reason": cause(self.seen) or None,
+            "hint": self.get("Hint") or None,
+            "stragglers": [
+                dict(zip(("pid", "command", "waited_us", "state", "wait", "sockets"), row, strict=True))
+                for row in self.get("Stragglers", ())
+            ],
             "problems": self._problems(),
             "main_pid": self.get("MainPID", 0) or None,
             "status_text": self.get("StatusText") or None,

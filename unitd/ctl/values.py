@@ -266,6 +266,17 @@ def _conditions(name: str, value: list[tuple[str, bool, bool, str, int]]) -> lis
     ]
 
 
+def _stragglers(name: str, rows: Any) -> list[str]:
+    """Processes that outlived their time: one line each."""
+    from unitd.syntax.spans import format_span
+
+    return [
+        f"{{ pid={pid} ; command={printable(command)} ; waited={format_span(waited, 1000)} ; state={state} ; "
+        f"wait={channel} ; sockets={', '.join(sockets)} }}"
+        for pid, command, waited, state, channel, sockets in rows
+    ]
+
+
 _BY_TYPE: Final[dict[str, Callable[[str, Any], list[str] | None]]] = {
     "as": _words,
     "ay": _octets,
@@ -280,6 +291,7 @@ _BY_TYPE: Final[dict[str, Callable[[str, Any], list[str] | None]]] = {
     "(aiai)": _statuses,
     "a(sasbttttuii)": _commands,
     "a(sasasttttuii)": _commands,
+    "a(ustssas)": _stragglers,
     "a(st)": _weights,
     "a(ssbt)": _binds,
     "a(sst)": lambda name, value: _timers(name, value) if name == "TimersCalendar" else _links(name, value),

@@ -52,11 +52,6 @@ class Course:
     hung: list[str] = field(default_factory=list)
     """The settings whose command did not end in time."""
 
-    @property
-    def asked(self) -> int:
-        """When the first signal was sent, or when the stop began."""
-        return self.signals[0].at if self.signals else self.began
-
     def asked_for(self, kill: Kill, now: int) -> None:
         """A signal is going to be sent."""
         if kill.examine and not self.examined:

@@ -39,11 +39,16 @@ POWER: dict[str, Leaving] = {
 """Targets whose start is a shutdown, whoever asks."""
 
 
-def begin(core: Core, asked: ShutdownAsked) -> None:
-    """Begin to stop everything; a second request only changes how the daemon leaves. Raises Refusal."""
-    if asked.leaving is Leaving.EXIT and not core.may_exit:
+def check(core: Core, leaving: Leaving) -> None:
+    """Raises Refusal when the daemon cannot leave like that."""
+    if leaving is Leaving.EXIT and not core.may_exit:
         hint = "poweroff, reboot and halt are what it can do"
         raise Refusal(Kind.NOT_SUPPORTED, "", "cannot exit: the first process of a machine cannot", hint)
+
+
+def begin(core: Core, asked: ShutdownAsked) -> None:
+    """Begin to stop everything; a second request only changes how the daemon leaves. Raises Refusal."""
+    check(core, asked.leaving)
     if core.ending is not None:
         core.ending.leaving, core.ending.code = asked.leaving, asked.code or core.ending.code
         if asked.force:

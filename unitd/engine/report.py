@@ -91,7 +91,8 @@ def _unit(gathered: Gathered, record: Record, now: int) -> UnitEnd:
         wave=gathered.waves.get(record.name, 0),
         state=record.active,
         result=state.result,
-        took_s=_seconds((course.ended or now) - course.asked),
+        took_s=_seconds((course.ended or now) - course.began),
+        dying_s=_seconds((course.ended or now) - course.signals[0].at) if course.signals else 0,
         allotted_s=_seconds(allotted) if allotted < INFINITY else None,
         cut_from_s=_seconds(own) if allotted < own < INFINITY else None,
         phases=tuple(Phase(name, _seconds(at - gathered.began)) for name, at in course.phases),
@@ -100,12 +101,14 @@ def _unit(gathered: Gathered, record: Record, now: int) -> UnitEnd:
             for sent in course.signals
         ),
         escalated=course.examined > 0,
+        waited_s=_seconds(course.examined - course.began) if course.examined else 0,
         killed=tuple(Killed(one.pid, full.get(one.pid, one.command)) for one in course.killed),
         killed_more=course.killed_more,
         evidence=course.evidence,
         exec_stop=_command(state, course, "ExecStop"),
         exec_stop_post=_command(state, course, "ExecStopPost"),
         left=reasons.left_behind(record),
+        hint=reasons.hint(record),
     )
 
 

@@ -6,14 +6,15 @@ from msgspec import Struct
 
 from unitd.engine import progress
 from unitd.engine.core import Core
+from unitd.engine.course import Course
 from unitd.engine.progress import Progress, Whole
-from unitd.engine.reasons import why_failed
+from unitd.engine.reasons import hint, why_failed
 from unitd.engine.record import Record, Times
 from unitd.jobs.job import Job
 from unitd.machines.phases import Run, Service
 from unitd.machines.sockets import Socket
 from unitd.model.dependencies import Dep
-from unitd.model.events import How
+from unitd.model.events import How, Straggler
 from unitd.model.states import Active, Result
 from unitd.model.unit import Unit
 
@@ -47,6 +48,10 @@ class ServiceStatus(Struct, frozen=True):
     restarts: int
     watchdog_time: int
     commands: Mapping[str, Sequence[CommandStatus]]
+    stragglers: Sequence[Straggler] = ()
+    """Those of the latest stop that got SIGKILL, because their time was up."""
+    waited: int = 0
+    """How long after the stop began (us)."""
 
 
 class Status(Struct, frozen=True):
@@ -62,6 +67,8 @@ class Status(Struct, frozen=True):
     result: str
     reason: str
     """Why the unit failed, in words; "" when it did not."""
+    hint: str
+    """What to do about it, or about processes that a stop left behind."""
     cgroup: str
 
 
@@ -150,7 +157,7 @@ class View:
 def _status(core: Core, record: Record) -> Status:
     state = record.state
     job = core.units.queue.job_of(record.name)
-    service = _service(state) if isinstance(state, Service) else None
+    service = _service(state, record.course) if isinstance(state, Service) else None
     result = state.result if isinstance(state, Service | Socket) else Result.SUCCESS
     has_cgroup = not record.active.is_down or (isinstance(state, Service) and state.populated)
     return Status(
@@ -165,11 +172,12 @@ def _status(core: Core, record: Record) -> Status:
         service=service,
         result=result,
         reason=why_failed(record),
+        hint=hint(record),
         cgroup=core.cgroup(record) if has_cgroup else "",
     )
 
 
-def _service(state: Service) -> ServiceStatus:
+def _service(state: Service, course: Course | None) -> ServiceStatus:
     last = state.last_main
     return ServiceStatus(
         main_pid=state.main.pid if state.main is not None else 0,
@@ -186,6 +194,8 @@ def _service(state: Service) -> ServiceStatus:
         restarts=state.restarts,
         watchdog_time=state.watchdog_at,
         commands=_commands(state.runs),
+        stragglers=course.evidence.stragglers if course is not None and course.evidence is not None else (),
+        waited=course.examined - course.began if course is not None and course.examined else 0,
     )
 
 

@@ -83,7 +83,6 @@ def _start(core: Core, record: Record, job: Job) -> None:
         queueing.finish(core, job, JobResult.UNSUPPORTED)
         return
     if _limited(core, record):
-        core.log(Level.ERR, f"cannot start {record.name}: it was started too often (StartLimitBurst=)", record.name)
         core.step(record, Refuse(Result.START_LIMIT))
         queueing.finish(core, job, JobResult.FAILED)
         return

@@ -33,11 +33,12 @@ class Killed(Struct, frozen=True):
 
 
 class UnitEnd(Struct, frozen=True):
-    """How one unit ended. `took_s`: from its first signal until nobody was left, or until the daemon left.
+    """How one unit ended. `took_s`: from its turn until it was at rest, or until the daemon left.
 
+    `dying_s`: from its first signal on.
     `allotted_s`: what it had from the plan, `cut_from_s`: what it wanted, where that was more. `escalated`: its time
-    was up, and it was killed. `exec_stop`, `exec_stop_post`: how these commands ended, "" for none. `left`: why
-    processes of it were left behind when it was at rest, and what to do.
+    was up, and it was killed after `waited_s`. `exec_stop`, `exec_stop_post`: how these commands ended, "" for none.
+    `left`: why processes of it were left behind when it was at rest, and what to do; `hint`: how to do better.
     """
 
     unit: str
@@ -45,17 +46,20 @@ class UnitEnd(Struct, frozen=True):
     state: str
     result: str
     took_s: float
+    dying_s: float = 0
     allotted_s: float | None = None
     cut_from_s: float | None = None
     phases: tuple[Phase, ...] = ()
     signals: tuple[Signal, ...] = ()
     escalated: bool = False
+    waited_s: float = 0
     killed: tuple[Killed, ...] = ()
     killed_more: int = 0
     evidence: Evidence | None = None
     exec_stop: str = ""
     exec_stop_post: str = ""
     left: str = ""
+    hint: str = ""
 
 
 class Stray(Struct, frozen=True):

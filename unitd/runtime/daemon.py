@@ -26,12 +26,14 @@ from unitd.model.dependencies import Dep
 from unitd.model.effects import Effect, KeepReport, Leave, Log, StartupFinished, WatchBusName
 from unitd.model.events import Caller, Leaving, ReloadAsked, ShutdownAsked, UnitFilesChanged
 from unitd.model.states import SECOND
+from unitd.model.refusals import Kind, Refusal
 from unitd.runtime import lock, readiness
 from unitd.runtime.console import Console
 from unitd.runtime.journal import Journal
 from unitd.runtime.options import Options
 from unitd.runtime.ports import BusClock, BusLogs
 from unitd.runtime.pump import Pump
+from unitd.runtime.reexec import Handover, Renewal, Unready
 from unitd.syntax.signals import signal_name
 from unitd.wire.dialects import PYZINIT
 
@@ -44,6 +46,8 @@ _SIGNALS_OF_A_MACHINE = {
     signal.SIGRTMIN + 5: Leaving.REBOOT,
 }
 """What signals mean to PID 1 of a machine (systemd(1), "Signals"); everywhere else all of them mean: stop and exit."""
+
+_SIGNALS = (*_SIGNALS_OF_A_MACHINE, signal.SIGHUP)
 
 _FOR_THE_DAEMON = frozenset(
     (
@@ -65,11 +69,19 @@ _PRESSES, _IMPATIENCE = 7, 2 * SECOND
 
 
 class Daemon:
-    def __init__(self, loop: asyncio.AbstractEventLoop, options: Options, place: Place, journal: Journal) -> None:
-        """Take the runtime directory; raises lock.Taken, OSError."""
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        options: Options,
+        place: Place,
+        journal: Journal,
+        handed: Handover | None = None,
+    ) -> None:
+        """Take the runtime directory, or take it over; raises lock.Taken, OSError. `handed`: by an earlier image."""
         self._loop, self._options, self._place, self._journal = loop, options, place, journal
+        self._handed = handed
         os.makedirs(options.runtime_dir, mode=0o755, exist_ok=True)
-        self._lock = lock.take(options.runtime_dir)
+        self._lock = lock.take(options.runtime_dir) if handed is None else handed.lock
         self._left: asyncio.Future[Leave] = loop.create_future()
         self._clock = clock.Clock()
         self._presses: list[int] = []
@@ -92,12 +104,14 @@ class Daemon:
         self.pump = Pump(self._loop, self.engine, self._perform, self._flush, self._clock.monotonic, warn)
         self._make_host()
         self._make_bus(path, host_facts.machine_id)
+        self._renewal = Renewal(self._loop, self, _SIGNALS, self._journal.say)
         self._watch = UnitFileWatch(self._inotify, self._loop, path, self._files_changed, warn)
 
     def _make_host(self) -> None:
         options, warn = self._options, self._journal.warn
         self._inotify = Inotify(self._loop)
-        self._kept = keeper.take(options.runtime_dir)
+        handed = self._handed
+        self._kept = keeper.take(options.runtime_dir) if handed is None else keeper.Kept(dict(handed.shelf))
         self._shelf = keeper.Shelf(options.runtime_dir)
         self._logs = Logs(options.runtime_dir, options.state_dir, self._loop, self._clock, warn)
         self._sockets = Sockets(self._loop, self.pump.post, warn, self._shelf, self._served_by)
@@ -119,6 +133,10 @@ class Daemon:
             cgroup=options.cgroup,
             boot_id=clock.boot_id(),
         )
+        if handed is not None:
+            self._journal.set_level(handed.level)
+            self._logs.take_up(handed.logs)
+            self._host.take_up(handed.host)
         self._host.spawner.start()
         given = self._kept.fds.pop(_NOTIFY, -1)
         self._sockets.give(self._kept.fds)
@@ -158,22 +176,76 @@ class Daemon:
         )
         if self._place is not Place.BESIDE or self._journal.is_terminal:
             self._console = Console(self._loop, world, self._journal)
-        self._bus = Bus(self._loop, world, self.pump.post, lambda level, text: self._journal.say(level, text))
+        kept = self._handed.bus if self._handed is not None else None
+        self._bus = Bus(self._loop, world, self.pump.post, lambda level, text: self._journal.say(level, text), kept)
         self._host.kinship.spared = self._bus.peers
 
     # --- life -----------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Listen, obey signals, and start the first target."""
+        """Listen, obey signals, and start the first target, or go on."""
         self._obey_signals()
-        if self._options.target != "none":
+        if self._handed is not None:
+            self.pump.begin(self.engine.restore(self._handed.units, self._clock.monotonic(), resend=False))
+            self._taken_over()
+        elif self._options.target != "none":
             self.pump.boot(self._options.target, _WITHOUT_A_TARGET if self._place is Place.MACHINE else ())
         else:
             self._taken_over()
         self._bus.listen(f"{self._options.runtime_dir}/private")
         if self._options.bus != "none":
             self._bus.join(self._options.bus)
+        if self._handed is not None:
+            keeper.dismiss(self._handed.door, self._handed.host.server)
+            self._journal.say("info", f"went on as unitd {__version__}, before unitd {self._handed.version}")
+            self._handed = None
+        self._renewal.obey()
         readiness.tell("READY=1")
+
+    # --- daemon-reexec (runtime/reexec) -------------------------------------------------------------------
+
+    def under_way(self) -> str:
+        """What is to come to its end before another program image can go on; raises Unready."""
+        if self.engine.view.is_ending():
+            raise Unready("a shutdown is under way")
+        if not self.pump.is_idle:
+            return "there is much to do"
+        return self._host.under_way or ("" if self._bus.is_quiet else "the bus daemon does not answer")
+
+    def rest(self) -> None:
+        """Begin nothing new that others ask for."""
+        self._bus.pause()
+        self._host.spawner.rest()
+
+    def go_on(self) -> None:
+        """As before."""
+        self._host.spawner.go_on()
+        self._bus.go_on()
+
+    async def drain(self, seconds: float) -> None:
+        """Let clients read what they were told."""
+        await self._bus.drain(seconds)
+
+    def handover(self) -> Handover:
+        """All that another program image needs."""
+        return Handover(
+            version=__version__,
+            level=self._journal.level,
+            lock=self._lock,
+            door=self._shelf.path,
+            shelf=self._shelf.held,
+            host=self._host.kept(),
+            logs=self._logs.kept(),
+            bus=self._bus.kept(),
+            units=self.engine.snapshot(),
+        )
+
+    def refuse(self, token: int, text: str) -> None:
+        """Answer who asked to re-execute."""
+        self._bus.tell(Answer(token, Refusal(Kind.FAILED, "", text)))
+        self._bus.flush()
+
+    # --- the end --------------------------------------------------------------------------------------------
 
     async def wait(self) -> Leave:
         """Until everything is stopped and the daemon may leave."""
@@ -253,6 +325,8 @@ class Daemon:
                 self._bus.flush()
                 if not self._left.done():
                     self._left.set_result(effect)
+            case Reexec(token=token):
+                self._renewal.ask(token)
             case WatchBusName(name=name):
                 self._bus.watch_name(name)
             case StartupFinished(userspace=spent):

@@ -67,6 +67,12 @@ def _service_instant(
     )
 
 
+def _stragglers(service: ServiceStatus) -> tuple[tuple[Any, ...], ...]:
+    return tuple(
+        (one.pid, one.command, service.waited, one.state, one.wait, one.sockets) for one in service.stragglers
+    )
+
+
 def _gauge(name: str, read: Callable[[World, str], int | None], doc: str) -> Property:
     def get(world: World, status: Status) -> int:
         value = read(world, status.unit.name) if status.cgroup else None
@@ -115,6 +121,14 @@ _SERVICE: Final = (
     _service("StatusText", "s", "", lambda service: service.status_text, "What the service said last by STATUS=."),
     _service("StatusErrno", "i", 0, lambda service: service.status_errno, "What the service said last by ERRNO=."),
     _service("NRestarts", "u", 0, lambda service: service.restarts, "Restarts by Restart= since the last start."),
+    _service(
+        "Stragglers",
+        "a(ustssas)",
+        (),
+        _stragglers,
+        "Processes that outlived their time at the latest stop, as they were just before SIGKILL: pid, command line, "
+        "microseconds after the stop began, state, the kernel function that they slept in, sockets; unitd's own.",
+    ),
     constant("NFileDescriptorStore", "u", 0, Emits.NONE, "Descriptors kept for the service; none yet."),
     constant("UID", "u", _NOBODY, Emits.CHANGE, "The uid of DynamicUser=; unset."),
     constant("GID", "u", _NOBODY, Emits.CHANGE, "The gid of DynamicUser=; unset."),

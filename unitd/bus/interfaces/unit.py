@@ -142,6 +142,13 @@ _STATE: Final = (
     ),
     status_property("SubState", "s", Emits.CHANGE, lambda status: status.sub, "In the words of its type."),
     status_property("Reason", "s", Emits.CHANGE, lambda status: status.reason, "Why the unit failed, in words."),
+    status_property(
+        "Hint",
+        "s",
+        Emits.CHANGE,
+        lambda status: status.hint,
+        "What to do about a stop that failed or left processes behind; unitd's own.",
+    ),
     constant("FreezerState", "s", "running", Emits.CHANGE, "Units are not frozen but to be killed."),
     Property("Job", "(uo)", Emits.CHANGE, job_of, "The job that is queued for the unit; (0, /) for none."),
     status_property(
