@@ -65,6 +65,11 @@ class Shelf:
         self._held: dict[str, int] = {}
         self._packets = 0
 
+    @property
+    def held(self) -> dict[str, int]:
+        """What lies there."""
+        return dict(self._held)
+
     def filenos(self) -> tuple[int, int]:
         """The reading end and the door, of which a fork server gets copies."""
         return self._exit.fileno(), self._door.fileno()
@@ -165,6 +170,15 @@ def take(runtime_dir: str, bound: float = BOUND_S) -> Kept:
             keeper.close()
     kept.started = tuple(words)
     return kept
+
+
+def dismiss(door: str, server: int) -> None:
+    """End the fork server, a child of ours, of the program image before this one: what it kept has been handed over."""
+    with contextlib.suppress(OSError):
+        os.unlink(door)
+    if server:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(server, signal.SIGKILL)
 
 
 def forget(runtime_dir: str) -> None:

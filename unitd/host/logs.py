@@ -208,7 +208,7 @@ class Logs:
             self._watch(stream)
 
     def kept(self) -> Kept:
-        """What another program image needs to go on, with all that could be read and written by now; so does this one."""
+        """What another program image needs to go on; what is printed by now is read, and written if it can be."""
         for stream in list(self._streams.values()):
             self._drain(stream)
         self._files.flush()

@@ -6,6 +6,8 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
+from msgspec import Struct
+
 from unitd.host import processes, trees
 from unitd.host.cgroups import Cgroups, open_cgroups
 from unitd.host.children import Child, Children
@@ -15,7 +17,7 @@ from unitd.host.keeper import Shelf
 from unitd.host.kill import Killer
 from unitd.host.kin import Kinship
 from unitd.host.orphans import Orphans
-from unitd.host.ports import Groups, LogSink, Post, SocketSource, Surroundings
+from unitd.host.ports import Groups, KeptGroups, LogSink, Post, SocketSource, Surroundings
 from unitd.host.reaper import Reaper
 from unitd.host.spawn import Spawner, in_words
 from unitd.host.sweep import Sweep
@@ -65,6 +67,15 @@ class PidFiles(Protocol):
         """Read it now and whenever it changes; answered by PidFileRead."""
 
     def unwatch(self, unit: str, path: str, remove: bool) -> None: ...
+
+
+class Kept(Struct, frozen=True):
+    """What another program image needs beside what the kernel shows. `server`: the fork server of this one; `nofile`:
+    the limits that the daemon was started with."""
+
+    groups: KeptGroups
+    nofile: tuple[int, int]
+    server: int
 
 
 class Host:
@@ -180,6 +191,24 @@ class Host:
             case _:
                 return False
         return True
+
+    @property
+    def under_way(self) -> str:
+        """What is to come to its end before another program image can go on, in words; "": nothing."""
+        if unit := self.spawner.under_way:
+            return f"a process of {unit} is between fork and exec"
+        if unit := self.killer.under_way:
+            return f"{unit} is being signalled"
+        return "the end of a process is being told" if self.reaper.is_telling else ""
+
+    def kept(self) -> Kept:
+        """What another program image needs to go on."""
+        return Kept(self.groups.kept(), self.spawner.nofile, self.spawner.server)
+
+    def take_up(self, kept: Kept) -> None:
+        """Go on where another program image stopped."""
+        self.groups.take_up(kept.groups)
+        self.spawner.nofile = kept.nofile
 
     async def close(self) -> None:
         """End the fork server, give back every descriptor, and remove the sub-tree as far as it is empty."""

@@ -37,6 +37,7 @@ class Kind(StrEnum):
     UNKNOWN_PROPERTY = "UnknownProperty"
     PROPERTY_READ_ONLY = "PropertyReadOnly"
     LIMITS_EXCEEDED = "LimitsExceeded"
+    FAILED = "Failed"
 
 
 class Refusal(Exception):

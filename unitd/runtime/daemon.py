@@ -23,10 +23,10 @@ from unitd.host.pid_files import PidFiles
 from unitd.host.unit_dirs import UnitDirs, search_path
 from unitd.host.watch import UnitFileWatch
 from unitd.model.dependencies import Dep
-from unitd.model.effects import Effect, KeepReport, Leave, Log, StartupFinished, WatchBusName
+from unitd.model.effects import Answer, Effect, KeepReport, Leave, Log, Reexec, StartupFinished, WatchBusName
 from unitd.model.events import Caller, Leaving, ReloadAsked, ShutdownAsked, UnitFilesChanged
-from unitd.model.states import SECOND
 from unitd.model.refusals import Kind, Refusal
+from unitd.model.states import SECOND
 from unitd.runtime import lock, readiness
 from unitd.runtime.console import Console
 from unitd.runtime.journal import Journal
@@ -204,13 +204,13 @@ class Daemon:
 
     # --- daemon-reexec (runtime/reexec) -------------------------------------------------------------------
 
-    def under_way(self) -> str:
+    def under_way(self, *, patient: bool) -> str:
         """What is to come to its end before another program image can go on; raises Unready."""
         if self.engine.view.is_ending():
             raise Unready("a shutdown is under way")
         if not self.pump.is_idle:
             return "there is much to do"
-        return self._host.under_way or ("" if self._bus.is_quiet else "the bus daemon does not answer")
+        return self._host.under_way or ("the bus daemon does not answer" if patient and not self._bus.is_quiet else "")
 
     def rest(self) -> None:
         """Begin nothing new that others ask for."""

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from unitd.host import facts, power
 from unitd.host.facts import Place
 from unitd.model.events import Leaving
-from unitd.runtime import pid1
+from unitd.runtime import pid1, reexec
 from unitd.runtime.daemon import Daemon
 from unitd.runtime.journal import Journal
 from unitd.runtime.lock import Taken
@@ -65,13 +65,13 @@ def _options(given: Sequence[str], place: Place, journal: Journal) -> Options:
 
 
 def _run(options: Options, place: Place, journal: Journal) -> int:
+    handed = reexec.receive(journal.warn)
     with asyncio.Runner() as runner:
         loop = runner.get_loop()
         # What is loaded at the start stays; looking through it again and again would only cost time.
         gc.disable()
-        daemon = Daemon(loop, options, place, journal)
+        daemon = _begun(loop, options, place, journal, handed)
         try:
-            daemon.start()
             gc.freeze()
             gc.enable()
             leaving = runner.run(daemon.wait())
@@ -81,3 +81,24 @@ def _run(options: Options, place: Place, journal: Journal) -> int:
     if place is Place.MACHINE and leaving.leaving != "exit":
         power.leave(leaving.leaving)
     return 1 if leaving.survivors else leaving.code
+
+
+def _begun(
+    loop: asyncio.AbstractEventLoop, options: Options, place: Place, journal: Journal, handed: reexec.Handover | None
+) -> Daemon:
+    """The daemon, at work. What it was handed and cannot go on with is not worth its end: it starts anew then."""
+    try:
+        daemon = Daemon(loop, options, place, journal, handed)
+        try:
+            daemon.start()
+        except BaseException:
+            if handed is None:
+                with contextlib.suppress(OSError):
+                    daemon.close()
+            raise
+    except Exception:
+        if handed is None:
+            raise
+        journal.say("crit", f"cannot go on where unitd {handed.version} stopped: {traceback.format_exc()}")
+        reexec.start_anew()
+    return daemon

@@ -48,11 +48,20 @@ class Pump:
             self._scheduled = True
             self._loop.call_soon(self._turn)
 
-    def boot(self, target: str, otherwise: Sequence[str] = ()) -> None:
-        """Start the first target, or the first of `otherwise` that can be."""
-        for effect in self._engine.boot(target, self._monotonic(), otherwise):
+    @property
+    def is_idle(self) -> bool:
+        """No event waits."""
+        return not self._events
+
+    def begin(self, effects: Sequence[Effect]) -> None:
+        """Carry out what the engine asks for first of all."""
+        for effect in effects:
             self._act(effect)
         self.post(Tick())
+
+    def boot(self, target: str, otherwise: Sequence[str] = ()) -> None:
+        """Start the first target, or the first of `otherwise` that can be."""
+        self.begin(self._engine.boot(target, self._monotonic(), otherwise))
 
     def _turn(self) -> None:
         for _ in range(PER_TURN):

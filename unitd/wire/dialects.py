@@ -28,6 +28,7 @@ _BUS_KINDS: Final = frozenset(
         Kind.UNKNOWN_PROPERTY,
         Kind.PROPERTY_READ_ONLY,
         Kind.LIMITS_EXCEEDED,
+        Kind.FAILED,
     }
 )
 """Refusals that go by the bus' own error names in every dialect."""
