@@ -164,9 +164,10 @@ def _verify(core: Core, ending: Ending) -> None:
 
 
 def _look_again(core: Core, ending: Ending) -> None:
-    """Soon at first, less often later."""
+    """Soon at first, less often later; and in time for the SIGKILL that follows what was asked in vain."""
     ending.pause = min(2 * ending.pause or LOOK_AGAIN, LOOK_SELDOM)
-    ending.next_check = core.now + ending.pause
+    due = core.now + ending.pause
+    ending.next_check = min(due, ending.kill_at) if core.now < ending.kill_at else due
 
 
 def _kill(core: Core, ending: Ending) -> None:

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from unitd.engine import ending, queueing, reloading, work
+from unitd.engine import ending, planning, queueing, reloading, work
 from unitd.engine.core import Core
 from unitd.engine.record import Record
 from unitd.jobs.admission import load_refusal, manual
@@ -17,7 +17,9 @@ from unitd.model.events import (
     CancelAsked,
     JobAsked,
     KillAsked,
+    Leaving,
     LoadAsked,
+    PlanAsked,
     ReexecAsked,
     ReloadAsked,
     Request,
@@ -27,6 +29,7 @@ from unitd.model.events import (
 )
 from unitd.model.refusals import Kind, Refusal
 from unitd.model.states import JobResult, JobType, Load
+from unitd.shutdown.plan import Plan
 from unitd.syntax.unit_name import valid
 
 _LATER: Final = object()
@@ -53,11 +56,8 @@ def _job(core: Core, asked: JobAsked) -> int:
     if record.name in ending.POWER and asked.type is JobType.START:
         ending.begin(core, ShutdownAsked(0, ending.POWER[record.name], by=asked.by))
         return 0
-    if core.ending is not None and asked.type is not JobType.STOP:
-        raise Refusal(Kind.SHUTTING_DOWN, record.name, f"cannot {asked.type} {record.name}: a shutdown is under way")
     try:
-        _refuse_unsupported(record, asked.type)
-        type = manual(core.units, record.unit, asked.type, reload_if_possible=asked.reload_if_possible)
+        type = _admitted(core, record, asked.type, if_possible=asked.reload_if_possible)
         job = queueing.install(core, record.name, type, asked.mode, asked.by)
     except Refusal:
         look(core, record)
@@ -66,11 +66,36 @@ def _job(core: Core, asked: JobAsked) -> int:
     return job.id
 
 
-def _refuse_unsupported(record: Record, type: JobType) -> None:
-    """Units of types that are not carried out load, and can be stopped; raises NotSupported for all else."""
+def _admitted(core: Core, record: Record, type: JobType, *, if_possible: bool) -> JobType:
+    """The job type that a request means; raises Refusal. What is not carried out loads, and can be stopped."""
+    if core.ending is not None and type is not JobType.STOP:
+        raise Refusal(Kind.SHUTTING_DOWN, record.name, f"cannot {type} {record.name}: a shutdown is under way")
     reason = work.unsupported(record)
     if reason is not None and type is not JobType.STOP and record.unit.load is Load.LOADED:
         raise Refusal(Kind.NOT_SUPPORTED, record.name, f"cannot {type} {record.name}: {reason}")
+    return manual(core.units, record.unit, type, reload_if_possible=if_possible)
+
+
+def _plan(core: Core, asked: PlanAsked) -> Plan:
+    """What a request would do; refused as the request itself would be."""
+    if asked.verb in list(Leaving):
+        ending.check(core, Leaving(asked.verb))
+        return planning.shutdown(core, asked.verb)
+    verb = planning.VERBS.get(asked.verb)
+    if verb is None or not asked.units:
+        known = ", ".join((*planning.VERBS, *Leaving))
+        problem = "no unit is named" if verb is not None else f"the verbs that have a plan are {known}"
+        raise Refusal(Kind.INVALID_ARGS, "", f"cannot plan {asked.verb!r}: {problem}")
+    wanted = []
+    for name in asked.units:
+        record = _named(core, name)
+        look(core, record)
+        if record.name in ending.POWER and verb.type is JobType.START:
+            ending.check(core, ending.POWER[record.name])
+            return planning.shutdown(core, asked.verb, record.name)
+        type = _admitted(core, record, verb.type, if_possible=verb.if_possible)
+        wanted.append(planning.Wanted(record.name, type, verb.mode))
+    return planning.request(core, asked.verb, wanted)
 
 
 def _who(by: Caller) -> str:
@@ -174,6 +199,7 @@ _ROUTES: dict[type, Callable[[Core, Any], Any]] = {
     KillAsked: _kill,
     ResetFailedAsked: _reset_failed,
     LoadAsked: _load,
+    PlanAsked: _plan,
     ReloadAsked: _reload,
     ReexecAsked: _reexec,
     ShutdownAsked: _shutdown,

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from unitd.engine.units import slice_path
 from unitd.host import processes
 from unitd.host.cgroups import INIT_SCOPE, Cgroups
+from unitd.host.kill import in_order
 from unitd.host.ports import Groups
 from unitd.host.virtualization import text
 
@@ -75,6 +76,12 @@ class Gauges:
         for pid, unit in sorted(self._groups.everyone().items()):
             found.setdefault(unit, []).append(pid)
         return found
+
+    def in_order(self, unit: str, last: Sequence[int]) -> list[int]:
+        """The unit's processes in the order in which they would be signalled: deepest first, `last` last."""
+        pids = {*self._groups.members(unit), *last}
+        found = {pid: process for pid in pids if (process := processes.read(pid)) is not None and process.is_alive}
+        return [target.pid for target in in_order(found, tuple(last))]
 
     def unit_of(self, pid: int) -> str:
         """Whose process it is; init.scope is the daemon's own, "" no unit's."""
