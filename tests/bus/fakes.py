@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from unitd.bus import About, Bus, World
+from unitd.bus import About, Bus, World, bus
 from unitd.graph.diff import Diff
 from unitd.model import effects, events
 from unitd.model.dependencies import Dep
@@ -238,7 +238,7 @@ def world(uid: int = 0, view: View | None = None, **about: Any) -> World:
 class Daemon:
     """A bus on a make-believe engine: each request is answered in the same turn, which ends with a flush."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, world: World, view: View) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, world: World, view: View, kept: bus.Kept | None = None) -> None:
         self.view = view
         self.loop = loop
         self.events: list[events.Event] = []
@@ -246,7 +246,7 @@ class Daemon:
         self.path = ""
         self.done: Callable[[events.JobAsked, int], list[effects.Effect]] = self._finished
         self._next_job = 1
-        self.bus = Bus(loop, world, self.post, lambda level, text: self._say(level, text))
+        self.bus = Bus(loop, world, self.post, lambda level, text: self._say(level, text), kept)
 
     def post(self, event: events.Event) -> None:
         self.events.append(event)
