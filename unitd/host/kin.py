@@ -45,7 +45,7 @@ class Kin(Struct, frozen=True):
 class Look:
     """All living processes at about one moment; `ours` and `alike` by pid, `carried`: the ids seen outside of cgroups.
 
-    `excepted`: the daemon, its fork server, and those that were its children before it was a daemon.
+    `daemon`: the daemon and its fork server; `excepted`: beside them those that were its children before it was one.
     """
 
     everyone: dict[int, Process] = field(default_factory=dict)
@@ -54,6 +54,7 @@ class Look:
     alike: dict[int, Kin] = field(default_factory=dict)
     ancestors: list[int] = field(default_factory=list)
     carried: set[str] = field(default_factory=set)
+    daemon: set[int] = field(default_factory=set)
     excepted: set[int] = field(default_factory=set)
 
 
@@ -88,12 +89,13 @@ class Kinship:
         for process in look.everyone.values():
             look.children.setdefault(process.parent, []).append(process.pid)
         look.ancestors = _ancestors(self._ourselves, look.everyone)
-        look.excepted = {self._ourselves, self._server()}
-        look.excepted |= {
+        look.daemon = {self._ourselves, self._server()}
+        look.excepted = {
             pid for pid, birth in self.earlier if pid in look.everyone and look.everyone[pid].birth == birth
         }
+        look.excepted |= look.daemon
         for pid, unit in inside.items():
-            if pid in look.everyone and pid not in (self._ourselves, self._server()):
+            if pid in look.everyone and pid not in look.daemon:
                 self._add(look, look.everyone[pid], unit, CGROUP)
         yield from self._below(look, (self._ourselves, *look.ours), CHILD)
         if self._ourselves == 1:

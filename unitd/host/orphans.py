@@ -152,7 +152,7 @@ def _foreign(look: Look, held: Collection[Holder]) -> Iterator[Left]:
     for each in held:
         if each.process is None:
             yield unseen(each)
-        elif each.process.pid not in look.ours and each.process.pid not in look.excepted:
+        elif each.process.pid not in look.ours and each.process.pid not in look.daemon:
             yield kin.described(Kin(each.process, each.claim.unit, each.found), ours=False, note=_fate(each.claim))
     for alike in look.alike.values():
         yield kin.described(alike, ours=False)

@@ -34,10 +34,16 @@ _EXHAUSTED = (errno.EMFILE, errno.ENFILE)
 
 
 class Sweep:
-    """`placed`: who is in our cgroups."""
+    """`placed`: who is in our cgroups; `examine` looks at those who are about to get SIGKILL, deepest first."""
 
-    def __init__(self, kinship: Kinship, groups: Groups, placed: Callable[[], Mapping[int, str]]) -> None:
-        self._kinship, self._groups, self._placed = kinship, groups, placed
+    def __init__(
+        self,
+        kinship: Kinship,
+        groups: Groups,
+        placed: Callable[[], Mapping[int, str]],
+        examine: Callable[[Sequence[Process]], None],
+    ) -> None:
+        self._kinship, self._groups, self._placed, self._examine = kinship, groups, placed, examine
         self._is_last = False
         self._asked: dict[tuple[int, int], float] = {}
         self._reserve = [os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC) for _ in range(_RESERVE)]
@@ -68,6 +74,9 @@ class Sweep:
         self._is_last = number == signal.SIGKILL
         with contextlib.suppress(OSError):
             look = self._look()
+            if self._is_last:
+                found = {pid: each.process for pid, each in look.ours.items()}
+                self._examine([found[target.pid] for target in in_order(found, ())])
             foreign = [left for left in self._foreign(look, claims) if not left.note]
             self._signal_ours(number, look)
             for left in foreign:
@@ -100,7 +109,7 @@ class Sweep:
             if process is None:
                 left = unseen(holder)
                 yield replace(left, note=f"{left.note}; {LEFT_ALONE}")
-            elif process.pid not in look.ours and process.pid not in look.excepted:
+            elif process.pid not in look.ours and process.pid not in look.daemon:
                 found = Kin(process, holder.claim.unit, holder.found)
                 yield kin.described(found, ours=False, note=_immunity(holder, process, look))
 
