@@ -180,13 +180,16 @@ def test_what_lies_in_the_channel_is_not_started(lab: Lab) -> None:
     for index in range(5):
         daemon.tell("spawn", f"a{index}.service", *stays(lab))
         daemon.heard("asked", f"a{index}.service")
+    for index in range(5, 31):
+        daemon.tell("spawn", f"a{index}.service", *stays(lab), "x" * 3000)
+        daemon.heard("asked", f"a{index}.service")
     daemon.tell("spawn", "long.service", *stays(lab), "x" * 70_000)
     daemon.heard("asked", "long.service")
     daemon.kill()
     os.kill(daemon.server, signal.SIGCONT)
     kept = lab.take()
     assert {(each.unit, each.what, each.pid) for each in kept.started} == {
-        *((f"a{index}.service", "unstarted", 0) for index in range(5)),
+        *((f"a{index}.service", "unstarted", 0) for index in range(31)),
         ("long.service", "unstarted", 0),
     }
     kept.done()
@@ -281,6 +284,18 @@ def test_two_daemons_killed_in_a_row_are_both_heard(lab: Lab) -> None:
     kept = lab.take()
     assert [each.unit for each in kept.started] == ["a.service", "b.service"]
     assert len(kept.keepers) == 2
+    assert kept.is_whole
+
+
+def test_a_later_keeper_that_was_killed_leaves_less_than_the_whole(lab: Lab) -> None:
+    earlier, later = lab.daemon(), lab.daemon()
+    for daemon in (earlier, later):
+        daemon.kill()
+    os.kill(later.server, signal.SIGKILL)
+    gone(later.server)
+    kept = lab.take()
+    assert len(kept.keepers) == 1
+    assert not kept.is_whole
 
 
 # --- not in the way -------------------------------------------------------------------------------------

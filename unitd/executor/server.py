@@ -33,8 +33,8 @@ PATIENCE_S = 60.0
 _LAND_S = 2.0
 """How long the next daemon waits for children that are between clone and exec."""
 _LOOK_S = 1.0
-_REMEMBERED = 256
-"""Of requests that have come to their end: more than a daemon leaves unread, for it sends 32 ahead of the answers."""
+_REMEMBERED = 1024
+"""Of requests that have come to their end: more than a daemon leaves unread, which sends 32 ahead of the answers."""
 _CLONE_PARENT = 0x8000
 _CLONE = {"x86_64": 56, "aarch64": 220, "riscv64": 220, "loongarch64": 220}.get(os.uname().machine, 120)
 

@@ -132,10 +132,15 @@ def _door(path: str) -> socket.socket:
 
 @dataclass(slots=True)
 class Kept:
-    """What killed daemons left: open descriptors by name, the caller's from now on, and last words, oldest first."""
+    """What killed daemons left: open descriptors by name, the caller's from now on, and last words, oldest first.
+
+    `is_whole`: the keeper of the last of them is heard, so that a request of its fork server that has no word was not
+    sent.
+    """
 
     fds: dict[str, int] = field(default_factory=dict)
     started: tuple[LastWord, ...] = ()
+    is_whole: bool = False
     keepers: list[socket.socket] = field(default_factory=list)
 
     def done(self) -> None:
@@ -156,6 +161,7 @@ def take(runtime_dir: str, bound: float = BOUND_S) -> Kept:
     kept = Kept()
     words: list[LastWord] = []
     for path in _doors(runtime_dir):
+        kept.is_whole = False
         keeper = _knock(path)
         if keeper is None:
             continue
@@ -166,6 +172,7 @@ def take(runtime_dir: str, bound: float = BOUND_S) -> Kept:
                     os.close(kept.fds[name])
                 kept.fds[name] = fd
             kept.keepers.append(keeper)
+            kept.is_whole = True
         except (OSError, ValueError, EOFError, TypeError):
             keeper.close()
     kept.started = tuple(words)

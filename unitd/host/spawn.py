@@ -21,7 +21,6 @@ from typing import Any
 
 from unitd.executor import child as child_side
 from unitd.executor import server as server_side
-from unitd.executor.keeper import PACKET
 from unitd.host import processes
 from unitd.host.children import Child, Children
 from unitd.host.keeper import EXECUTOR, Shelf
@@ -32,6 +31,9 @@ from unitd.model.events import Execed, Spawned, SpawnFailed
 from unitd.model.exec_plan import ExecPlan
 
 WINDOW = 32
+_PACKET = 3500
+"""The longest request, in bytes, that is no file: a window of them, with what the kernel adds, fits into a socket's
+buffer (net.core.wmem_default, 212992; socket(7))."""
 _PATIENCE = 3
 """How often in a row the fork server may die without an answer, before os.fork takes its place for good."""
 _COMMAND = 200
@@ -195,7 +197,7 @@ class Spawner:
         packet = marshal.dumps(request)
         file = -1
         try:
-            if len(packet) > PACKET:
+            if len(packet) > _PACKET:
                 file = os.memfd_create("request", os.MFD_CLOEXEC)
                 with open(file, "wb", closefd=False) as stream:
                     stream.write(packet)

@@ -4,11 +4,13 @@ import asyncio
 import contextlib
 import os
 import signal
+from collections.abc import Sequence
 
 from unitd import __version__
 from unitd.bus.bus import Bus
 from unitd.bus.ports import About, World
 from unitd.engine.engine import Engine
+from unitd.engine.snapshot import Snapshot
 from unitd.executor.child import SEARCH_PATH
 from unitd.host import accounts, clock, conditions, config_file, facts, keeper, power, trees, virtualization
 from unitd.host.facts import Place
@@ -20,20 +22,23 @@ from unitd.host.logs import Logs
 from unitd.host.notify import Notify
 from unitd.host.perform import Host
 from unitd.host.pid_files import PidFiles
+from unitd.host.start_record import FORMAT, Head, StartRecord
 from unitd.host.unit_dirs import UnitDirs, search_path
 from unitd.host.watch import UnitFileWatch
 from unitd.model.dependencies import Dep
-from unitd.model.effects import Answer, Effect, KeepReport, Leave, Log, Reexec, StartupFinished, WatchBusName
-from unitd.model.events import Caller, Leaving, ReloadAsked, ShutdownAsked, UnitFilesChanged
+from unitd.model.effects import Adopt, Answer, Effect, KeepReport, Leave, Log, Reexec, StartupFinished, WatchBusName
+from unitd.model.events import Caller, Leaving, ReloadAsked, ShutdownAsked, Tick, UnitFilesChanged
 from unitd.model.refusals import Kind, Refusal
-from unitd.model.states import SECOND
+from unitd.model.states import SECOND, Load
 from unitd.runtime import lock, readiness
 from unitd.runtime.console import Console
 from unitd.runtime.journal import Journal
 from unitd.runtime.options import Options
 from unitd.runtime.ports import BusClock, BusLogs
 from unitd.runtime.pump import Pump
+from unitd.runtime.recovery import Recovery, completed
 from unitd.runtime.reexec import Handover, Renewal, Unready
+from unitd.runtime.remembering import Memory, recall
 from unitd.syntax.signals import signal_name
 from unitd.wire.dialects import PYZINIT
 
@@ -86,6 +91,8 @@ class Daemon:
         self._clock = clock.Clock()
         self._presses: list[int] = []
         self._console: Console | None = None
+        self._is_over = False
+        """Everything is stopped, and no daemon has to know of it."""
         self._make()
 
     def _make(self) -> None:
@@ -101,7 +108,7 @@ class Daemon:
         now = self._clock.monotonic()
         may_exit = self._place is not Place.MACHINE
         self.engine = Engine(self._dirs, config, host_facts.bases, lambda: os.urandom(16).hex(), now, may_exit=may_exit)
-        self.pump = Pump(self._loop, self.engine, self._perform, self._flush, self._clock.monotonic, warn)
+        self.pump = Pump(self._loop, self.engine, self._note, self._perform, self._flush, self._clock.monotonic, warn)
         self._make_host()
         self._make_bus(path, host_facts.machine_id)
         self._renewal = Renewal(self._loop, self, _SIGNALS, self._journal.say)
@@ -112,6 +119,9 @@ class Daemon:
         self._inotify = Inotify(self._loop)
         handed = self._handed
         self._kept = keeper.take(options.runtime_dir) if handed is None else keeper.Kept(dict(handed.shelf))
+        # Whom nobody could ask must not start anything any more.
+        alone = handed is None and not self._kept.is_whole
+        killed = keeper.end_executors(options.runtime_dir) if alone else ()
         self._shelf = keeper.Shelf(options.runtime_dir)
         self._logs = Logs(options.runtime_dir, options.state_dir, self._loop, self._clock, warn)
         self._sockets = Sockets(self._loop, self.pump.post, warn, self._shelf, self._served_by)
@@ -133,6 +143,10 @@ class Daemon:
             cgroup=options.cgroup,
             boot_id=clock.boot_id(),
         )
+        self._recovery = Recovery(self._host, self.pump.post, self._kept.started, killed, alone=alone)
+        head = Head(FORMAT, clock.boot_id(), options.runtime_dir)
+        self._record = f"{options.state_dir}/started", head
+        self._memory = Memory(self.engine, StartRecord(*self._record, self._loop, warn))
         if handed is not None:
             self._journal.set_level(handed.level)
             self._logs.take_up(handed.logs)
@@ -185,14 +199,12 @@ class Daemon:
     def start(self) -> None:
         """Listen, obey signals, and start the first target, or go on."""
         self._obey_signals()
-        if self._handed is not None:
-            self.pump.begin(self.engine.restore(self._handed.units, self._clock.monotonic(), resend=False))
-            self._taken_over()
-        elif self._options.target != "none":
-            self.pump.boot(self._options.target, _WITHOUT_A_TARGET if self._place is Place.MACHINE else ())
-        else:
-            self._taken_over()
         self._bus.listen(f"{self._options.runtime_dir}/private")
+        if self._handed is not None:
+            self._go_on_with(self._handed.units, resend=False)
+            self._taken_over()
+        else:
+            self._recover()
         if self._options.bus != "none":
             self._bus.join(self._options.bus)
         if self._handed is not None:
@@ -201,6 +213,36 @@ class Daemon:
             self._handed = None
         self._renewal.obey()
         readiness.tell("READY=1")
+
+    def _recover(self) -> None:
+        """Go on where a daemon stopped that was killed, and start the first target unless that one did."""
+        warn, now = self._journal.warn, self._clock.monotonic()
+        recalled = recall(*self._record, warn)
+        past = completed(recalled or Snapshot(), self._host, self._is_loadable, now, warn)
+        self._go_on_with(past, resend=True)
+        if past.units:
+            done = f"{self._recovery.adopted} processes of {len(past.units)} units"
+            self._journal.say("notice", f"went on after a crash: took over {done}")
+            self.pump.post(Tick(), self._taken_over)
+        if past.units and self._config.on_restart == "stop":
+            self.pump.post(ShutdownAsked(0, Leaving.STAY, by=Caller(what="OnRestart=stop")))
+        elif past.life.first_target != self._options.target or past.life.leaving:
+            self._boot()
+        if not past.units and self._options.target == "none":
+            self._taken_over()
+
+    def _go_on_with(self, past: Snapshot, *, resend: bool) -> None:
+        """Written down before anything is done."""
+        effects = self.engine.restore(past, self._clock.monotonic(), resend=resend)
+        self._memory.begin()
+        self.pump.begin(effects)
+
+    def _boot(self) -> None:
+        if self._options.target != "none":
+            self.pump.boot(self._options.target, _WITHOUT_A_TARGET if self._place is Place.MACHINE else ())
+
+    def _is_loadable(self, unit: str) -> bool:
+        return self._dirs.load(unit).load is Load.LOADED
 
     # --- daemon-reexec (runtime/reexec) -------------------------------------------------------------------
 
@@ -250,13 +292,14 @@ class Daemon:
     async def wait(self) -> Leave:
         """Until everything is stopped and the daemon may leave."""
         leave = await self._left
+        self._is_over = not leave.survivors
         readiness.tell("STOPPING=1")
         await self._host.close()
         await self._bus.drain((leave.until - self._clock.monotonic()) / SECOND)
         return leave
 
     def close(self) -> None:
-        """Give everything back; what goes with the daemon is removed."""
+        """Give everything back; what goes with the daemon is removed, unless a next one needs it."""
         if self._console is not None:
             self._console.close()
         self._bus.close()
@@ -266,9 +309,11 @@ class Daemon:
         self._pid_files.close()
         self._logs.close()
         self._inotify.close()
-        self._shelf.close()
-        self._kept.done()
-        _clean(self._options)
+        self._memory.close(remove=self._is_over)
+        if self._is_over:
+            self._shelf.close()
+            self._kept.done()
+            _clean(self._options)
         os.close(self._lock)
 
     # --- what happens -----------------------------------------------------------------------------------
@@ -310,6 +355,9 @@ class Daemon:
     def _claim(self, unit: str, pid: int) -> bool:
         return self._host.groups.claim(unit, pid)
 
+    def _note(self, effects: Sequence[Effect]) -> None:
+        self._memory.note(effects)
+
     def _perform(self, effect: Effect) -> None:
         match effect:
             case Log(level=level, text=text, unit=unit):
@@ -318,6 +366,10 @@ class Daemon:
                     self._logs.say(unit, text)
             case KeepReport(report=report):
                 self._reports.keep(report)
+            case Leave(leaving=Leaving.STAY):
+                self.pump.post(Tick(), self._boot)
+            case Adopt():
+                self._recovery.adopt(effect)
             case Leave(report=report):
                 if report is not None:
                     self._reports.keep(report)
