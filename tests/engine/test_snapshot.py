@@ -29,7 +29,7 @@ from unitd.model.effects import (
     WatchPidFile,
     WatchSockets,
 )
-from unitd.model.events import CgroupEmpty, Exit, How, Leaving, Notified, ProcessExited, Tick
+from unitd.model.events import CgroupEmpty, Exit, How, Leaving, ListenFailed, Notified, ProcessExited, Tick
 from unitd.model.exec_plan import Role
 from unitd.model.states import INFINITY, SECOND, Active, Result
 
@@ -195,8 +195,10 @@ def test_sockets_that_a_service_has_are_opened_again_when_it_is_gone() -> None:
     house = House(units)
     house.start("a.socket", "a.service")
     assert house.state("a.socket") == "active/running"
-    assert of_kind(house.succeed(), Listen) == []
+    assert [effect.plan.unit for effect in of_kind(house.succeed(), Listen)] == ["a.socket"]
     house.kernel.open_sockets.clear()
+    house.feed(ListenFailed("a.socket", "/run/a", 98, "a.service has it"))
+    assert house.state("a.socket") == "active/running"
     house.stop("a.service")
     assert house.state("a.socket") == "active/listening"
     assert house.kernel.open_sockets == {"a.socket"}
@@ -326,13 +328,25 @@ def test_who_was_asked_to_end_may_do_so_unseen() -> None:
     assert house.state("a.service") == "inactive/dead success"
 
 
-def test_a_condition_of_a_start_that_ended_unseen_does_not_hold() -> None:
-    house = House({"a.service": daemon("ExecStartPre=/bin/pre")}, {"/bin/pre": Program()})
+@pytest.mark.parametrize("setting", ["ExecCondition", "ExecStartPre", "ExecStartPost"])
+def test_a_command_of_a_start_that_ended_unseen_is_run_again(setting: str) -> None:
+    house = House({"a.service": daemon(f"{setting}=/bin/x")}, {"/bin/x": Program(life=SECOND)})
+    house.start("a.service", span=SECOND // 2)
+    control = house.service("a.service").control
+    assert control is not None
+    vanish(house, control.pid)
+    house.run()
+    assert house.state("a.service") == "active/running success"
+    assert sorted(house.ran()) == ["/bin/a", "/bin/x", "/bin/x"]
+
+
+def test_a_oneshot_that_ended_unseen_failed() -> None:
+    house = House({"a.service": daemon("Type=oneshot")})
     house.start("a.service", span=SECOND)
     vanish(house, *house.kernel.of("a.service"))
     house.run()
     assert house.state("a.service") == "failed/failed unknown"
-    assert house.ran() == ["/bin/pre"]
+    assert house.ran() == ["/bin/a"]
 
 
 def test_a_forking_service_whose_first_process_ended_unseen_is_judged_by_its_pid_file() -> None:

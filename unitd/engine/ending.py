@@ -226,4 +226,6 @@ def _leave(core: Core, ending: Ending) -> None:
     words = "nothing is left" if not ending.left else f"{len(ending.left)} processes are left"
     core.log(Level.NOTICE, f"shutdown took {took:.2f} s, {words}")
     until = min(ending.end, core.now + FAREWELL)
+    if ending.leaving is Leaving.STAY:
+        core.ending = None
     core.emit(Leave(ending.leaving, ending.code, ending.left, until, _report(core, ending, ending.left)))

@@ -28,7 +28,7 @@ from unitd.syntax.unit_name import valid
 NEVER = Times()
 
 
-class Saved(Struct, frozen=True, omit_defaults=True):
+class Saved(Struct, frozen=True, omit_defaults=True, tag="unit"):
     """One unit and its jobs. Without a state it is as if just loaded, and what was said of it before is void."""
 
     unit: str
@@ -43,7 +43,7 @@ class Saved(Struct, frozen=True, omit_defaults=True):
     jobs: tuple[Job, ...] = ()
 
 
-class Life(Struct, frozen=True, omit_defaults=True):
+class Life(Struct, frozen=True, omit_defaults=True, tag="life"):
     """What the engine knows beside its units. `leaving`: a shutdown is under way, and what was to follow it."""
 
     next_job: int = 1

@@ -2,15 +2,16 @@
 
 import asyncio
 import errno
-import os
-from collections.abc import Callable, Mapping
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from msgspec import Struct
 
 from unitd.host import processes, trees
 from unitd.host.cgroups import Cgroups, open_cgroups
-from unitd.host.children import Child, Children
+from unitd.host.children import Child, Children, Given
 from unitd.host.forensics import Forensics
 from unitd.host.inotify import Inotify
 from unitd.host.keeper import Shelf
@@ -18,11 +19,13 @@ from unitd.host.kill import Killer
 from unitd.host.kin import Kinship
 from unitd.host.orphans import Orphans
 from unitd.host.ports import Groups, KeptGroups, LogSink, Post, SocketSource, Surroundings
+from unitd.host.processes import Process
 from unitd.host.reaper import Reaper
 from unitd.host.spawn import Spawner, in_words
 from unitd.host.sweep import Sweep
 from unitd.host.without_cgroups import WithoutCgroups
 from unitd.model.effects import (
+    Adoptee,
     CheckConditions,
     CloseSockets,
     Effect,
@@ -40,12 +43,15 @@ from unitd.model.effects import (
     WatchPidFile,
     WatchSockets,
 )
-from unitd.model.events import ConditionsChecked, MainGuessed, SpawnFailed
+from unitd.model.events import ConditionsChecked, MainGuessed, Signalled, SpawnFailed
 
 
 class Logs(LogSink, Protocol):
     def printed(self, unit: str, count: int) -> list[str]:
         """The last `count` lines that the unit itself printed, oldest first."""
+
+    def reopen(self, unit: str) -> bool:
+        """Read again what an earlier daemon read; False when there is nothing to read."""
 
     def close_fifo(self, unit: str) -> None:
         """The unit rests."""
@@ -76,6 +82,7 @@ class Kept(Struct, frozen=True):
     groups: KeptGroups
     nofile: tuple[int, int]
     server: int
+    earlier: tuple[tuple[int, int], ...]
 
 
 class Host:
@@ -125,7 +132,8 @@ class Host:
             shelf=shelf,
         )
         placed = self.groups.everyone if isinstance(self.groups, Cgroups) else None
-        self._sweep = Sweep(self.kinship, self.groups, placed or dict)
+        self._forensics = Forensics(self._remembered, logs.printed)
+        self._sweep = Sweep(self.kinship, self.groups, placed or dict, self._examine)
         self._orphans = Orphans(loop, post, self.children, self.kinship, self.groups, placed, self.is_unborn)
         self.reaper = Reaper(
             loop,
@@ -136,7 +144,6 @@ class Host:
             reaped=self._reaped,
             server=lambda: self.spawner.server,
         )
-        self._forensics = Forensics(self._remembered, logs.printed)
         self.killer = Killer(post, self.children, self.groups, self.spawner.joined, self._forensics)
 
     def unit_of(self, pid: int) -> str:
@@ -144,13 +151,31 @@ class Host:
         child = self.children.get(pid)
         return child.unit if child is not None else self.groups.unit_of(pid)
 
-    def adopt(self, unit: str, pid: int, birth: int, invocation: str = "") -> bool:
-        """Take over a process that an earlier daemon started; False when it is gone or another one."""
-        if birth != processes.birth(pid):
+    def remember(self, unit: str, invocation: str, since: int) -> None:
+        """An earlier daemon started the unit under this id at `since` (monotonic us): who carries it is the unit's."""
+        ago = (time.monotonic_ns() // 1000 - since) // processes.TICK_US
+        self.children.given.setdefault(invocation, Given(unit, max(1, processes.ticks() - ago - 1)))
+
+    def members(self, unit: str) -> list[int]:
+        """The pids of the unit's living processes."""
+        return self.groups.members(unit)
+
+    def adopt(self, unit: str, invocation: str, adoptee: Adoptee) -> bool:
+        """Take over a process that an earlier daemon started; False when it is gone, or another one has its pid.
+
+        Where its start time was not known it has to be of the unit.
+        """
+        process = processes.read(adoptee.pid)
+        if process is None or adoptee.birth not in (0, process.birth):
             return False
-        self.children.add(Child(unit, pid, birth, invocation=invocation, settled=True))
+        if not adoptee.birth and self.groups.unit_of(process.pid) != unit:
+            return False
+        program = adoptee.program or process.command
+        self.children.add(Child(unit, process.pid, process.birth, adoptee.serial, invocation, program, settled=True))
         self.groups.joined(unit)
-        self.reaper.watch(unit, pid)
+        if self._logs.reopen(unit):
+            self._logs.label(unit, program, process.pid)
+        self.reaper.watch(unit, process.pid)
         return True
 
     def jobs_done(self) -> None:
@@ -203,11 +228,13 @@ class Host:
 
     def kept(self) -> Kept:
         """What another program image needs to go on."""
-        return Kept(self.groups.kept(), self.spawner.nofile, self.spawner.server)
+        earlier = tuple(sorted(self.kinship.earlier))
+        return Kept(self.groups.kept(), self.spawner.nofile, self.spawner.server, earlier)
 
     def take_up(self, kept: Kept) -> None:
         """Go on where another program image stopped."""
         self.groups.take_up(kept.groups)
+        self.kinship.earlier = set(kept.earlier)
         self.spawner.nofile = kept.nofile
 
     async def close(self) -> None:
@@ -222,6 +249,12 @@ class Host:
     def is_unborn(self, pid: int) -> bool:
         """It may be a process that was asked for, and the answer with its pid is still under way."""
         return self.spawner.is_waiting and self.children.get(pid) is None
+
+    def _examine(self, order: Sequence[Process]) -> None:
+        """The last of all are about to get SIGKILL."""
+        evidence = self._forensics.look_now(order)
+        if evidence.stragglers:
+            self._post(Signalled("", signal.SIGKILL, (), evidence=evidence))
 
     def _remembered(self, pid: int) -> str:
         child = self.children.get(pid)
@@ -257,9 +290,12 @@ class Host:
             trees.remove(directory, lambda text: self._warn(f"{unit}: {text}"))
 
     def _guess_main(self, unit: str) -> None:
-        """The one process of the unit that was orphaned, and so came to us, if it is one (systemd.service(5))."""
-        ours = os.getpid()
-        found = [process for pid in self.groups.members(unit) if (process := processes.read(pid)) is not None]
-        orphans = [process for process in found if process.parent == ours and not self.children.get(process.pid)]
+        """The one process of the unit that was orphaned, if it is one (systemd.service(5)).
+
+        Orphans come to us, or to PID 1 where a daemon before us had started them: out of the unit in any case.
+        """
+        members = self.groups.members(unit)
+        found = [process for pid in members if (process := processes.read(pid)) is not None]
+        orphans = [each for each in found if each.parent not in members and not self.children.get(each.pid)]
         main = orphans[0] if len(orphans) == 1 else None
         self._post(MainGuessed(unit, main.pid if main else 0, main.birth if main else 0))

@@ -18,6 +18,8 @@ _EXITING = 0x4
 _KERNEL_THREAD = 0x00200000
 _UNSEEN = (errno.EACCES, errno.EPERM)
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+TICK_US = 1_000_000 // _TICKS_PER_S
+"""Microseconds in the unit of start times."""
 _THREADS_LOOKED_AT = 16
 
 

@@ -29,7 +29,7 @@ from unitd.model.exec_plan import ExecPlan, Role
 def resume(turn: Turn, *, resend: bool) -> None:
     """Take over who lives; `resend`: nobody knows whether the signal of the present rung was sent, so it is sent."""
     if turn.context.invocation:
-        turn.add(Adopt(turn.name, turn.context.cgroup, turn.context.invocation, _processes(turn)))
+        turn.add(_adopt(turn))
     service, conf = turn.service, turn.conf
     if service.watchdog_at:
         turn.set(watchdog_at=turn.now)
@@ -39,6 +39,11 @@ def resume(turn: Turn, *, resend: bool) -> None:
         turn.add(WatchPidFile(turn.name, conf.pid_file) if conf.pid_file else GuessMain(turn.name))
     if resend and not _goes_by_itself(service):
         stopping.resend(turn)
+
+
+def _adopt(turn: Turn) -> Adopt:
+    began = min((run.started for runs in turn.service.runs.values() for run in runs), default=turn.now)
+    return Adopt(turn.name, turn.context.cgroup, turn.context.invocation, began, _processes(turn))
 
 
 def _looks_for_main(turn: Turn) -> bool:

@@ -42,6 +42,9 @@ from unitd.model.exec_plan import Role
 from unitd.model.states import INFINITY, SECOND, Result
 from unitd.syntax.signals import SIGKILL, signal_name
 
+_AGAIN = (Stage.CONDITION, Stage.START_PRE, Stage.START_POST)
+"""Commands of a start, which may run at each attempt: one whose end nobody saw is run again, and then seen."""
+
 SKIP_FROM, SKIP_TO = 1, 254
 """An ExecCondition= that exits with these skips the start; 255 and signals fail it (systemd.service(5))."""
 
@@ -270,6 +273,10 @@ def _control_gone(turn: Turn, exit: Exit, *, ran: bool = True) -> None:
         return
     turn.record(setting, index, exited=turn.now, exit=exit)
     result = turn.verdict(exit, daemon=False)
+    if result is Result.UNKNOWN and isinstance(service.phase, Commands) and service.phase.stage in _AGAIN:
+        turn.log(Level.NOTICE, f"{setting}= of {turn.name} {words(exit)}, and is run again")
+        turn.run_stage(service.phase.stage, service.phase.index, service.phase.deadline)
+        return
     if result is not Result.SUCCESS:
         if ran:
             turn.log(Level.NOTICE, f"{setting}= of {turn.name} {words(exit)}")

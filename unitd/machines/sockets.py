@@ -89,12 +89,15 @@ def step(
             return Step(Socket(SocketPhase.OPENING), (Listen(plan(unit)),))
         case Listening(), SocketPhase.OPENING:
             return Step(replace(state, phase=SocketPhase.LISTENING), (WatchSockets(name),))
-        case Resume(), SocketPhase.OPENING | SocketPhase.LISTENING:
+        case Resume(), SocketPhase.OPENING | SocketPhase.LISTENING | SocketPhase.RUNNING:
             watch = (WatchSockets(name),) if state.phase is SocketPhase.LISTENING else ()
             return Step(state, (Listen(plan(unit)), *watch))
         case ListenFailed(address=address, detail=detail), SocketPhase.OPENING | SocketPhase.LISTENING:
             text = f"cannot listen on {address} for {name}: {detail}"
             return _failed(state, Result.RESOURCES, name, Log(Level.ERR, text, name))
+        case ListenFailed(address=address, detail=detail), SocketPhase.RUNNING:
+            text = f"cannot have {address} back for {name} as long as its service runs: {detail}"
+            return Step(state, (Log(Level.WARNING, text, name),))
         case Incoming(), SocketPhase.LISTENING:
             return _trigger(state, unit, now)
         case ServiceUp(), SocketPhase.LISTENING:

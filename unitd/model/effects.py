@@ -39,11 +39,13 @@ class Adopt(Struct, frozen=True):
     """Take over what an earlier daemon started for the unit in its cgroup, and answer what that one was not told.
 
     Answered by ProcessExited for who is gone, CgroupEmpty if nobody is left; for who had no pid as for a Spawn.
+    `since`: when the invocation began (monotonic us).
     """
 
     unit: str
     cgroup: str
     invocation: str
+    since: int
     processes: tuple[Adoptee, ...] = ()
 
 

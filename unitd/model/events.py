@@ -280,6 +280,8 @@ class Leaving(StrEnum):
     REBOOT = "reboot"
     HALT = "halt"
     KEXEC = "kexec"
+    STAY = "stay"
+    """It does not leave, but starts its first target (OnRestart=stop)."""
 
 
 class ShutdownAsked(Struct, frozen=True):

@@ -19,12 +19,16 @@ PER_TURN = 64
 
 
 class Pump:
-    """`perform(effect)` acts; `flush()` ends a turn; `monotonic()` is the loop's clock in microseconds."""
+    """`note(effects)` remembers what is going to be done, `perform(effect)` acts; `flush()` ends a turn.
+
+    `monotonic()` is the loop's clock in microseconds.
+    """
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
         engine: Engine,
+        note: Callable[[Sequence[Effect]], None],
         perform: Callable[[Effect], None],
         flush: Callable[[], None],
         monotonic: Callable[[], int],
@@ -32,6 +36,7 @@ class Pump:
     ) -> None:
         self._loop = loop
         self._engine = engine
+        self._note = note
         self._perform = perform
         self._flush = flush
         self._monotonic = monotonic
@@ -55,8 +60,7 @@ class Pump:
 
     def begin(self, effects: Sequence[Effect]) -> None:
         """Carry out what the engine asks for first of all."""
-        for effect in effects:
-            self._act(effect)
+        self._act_on(effects)
         self.post(Tick())
 
     def boot(self, target: str, otherwise: Sequence[str] = ()) -> None:
@@ -86,6 +90,14 @@ class Pump:
         except Exception:
             self._complain(f"cannot handle {event!r}: {traceback.format_exc()}")
             return
+        self._act_on(effects)
+
+    def _act_on(self, effects: Sequence[Effect]) -> None:
+        """What follows is written down first: who is killed in between leaves a note of what it was about to do."""
+        try:
+            self._note(effects)
+        except Exception:
+            self._complain(f"cannot write down what was done: {traceback.format_exc()}")
         for effect in effects:
             self._act(effect)
 

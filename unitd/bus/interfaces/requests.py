@@ -191,6 +191,7 @@ def shutdown(call: Call, leaving: Leaving, code: int = 0, *, force: bool = False
 
 def force(call: Call, how: str, code: int) -> Outcome:
     """Kill everything at once, then leave; a shutdown under way is cut short. `code` is for exit."""
-    if how not in tuple(Leaving):
-        return invalid(f"cannot leave by {how!r}: it is none of {', '.join(Leaving)}")
+    ways = [way for way in Leaving if way is not Leaving.STAY]
+    if how not in ways:
+        return invalid(f"cannot leave by {how!r}: it is none of {', '.join(ways)}")
     return shutdown(call, Leaving(how), code if how == Leaving.EXIT else 0, force=True)
