@@ -17,6 +17,7 @@ from unitd.bus.ports import About, World
 from unitd.graph.diff import Diff
 from unitd.model import events, settings
 from unitd.model.effects import Condition
+from unitd.model.events import Straggler
 from unitd.model.problems import Problem
 from unitd.model.refusals import Kind
 from unitd.model.setting import UNSET, Context
@@ -471,6 +472,27 @@ def test_logs_are_not_for_everybody() -> None:
     assert kind(ask("GetLogs", "sut", "a.service", 5, 0, by=NOBODY)) is Kind.ACCESS_DENIED
     outcome = ask("GetLogs", "sut", "a.service", 5, 0)
     assert outcome == Reply("a(tsis)", ([(1_000_000, "true", MAIN_PID, "a line of a.service")],))
+
+
+def test_the_last_shutdown_is_for_those_who_may_read_logs() -> None:
+    kept = replace(world(), last_shutdown=lambda: '{"outcome":"done"}')
+    assert ask("LastShutdown", of=kept) == Reply("s", ('{"outcome":"done"}',))
+    assert kind(ask("LastShutdown", of=kept, by=NOBODY)) is Kind.ACCESS_DENIED
+    assert kind(ask("LastShutdown")) is Kind.FILE_NOT_FOUND
+
+
+def test_who_outlived_its_time_is_a_property() -> None:
+    one = Straggler(7, command="sleep 9", state="S (sleeping)", wait="do_wait", sockets=("tcp 0.0.0.0:80 listening",))
+    view = View()
+    view.all["a.service"] = service("a.service", hint="do this")
+    found = view.all["a.service"].service
+    assert found is not None
+    view.all["a.service"] = dataclasses.replace(
+        view.all["a.service"], service=dataclasses.replace(found, stragglers=(one,), waited=2_000_000)
+    )
+    seen = get(A, "org.pyzinit.Service", "Stragglers", world(view=view))
+    assert seen == ("a(ustssas)", ((7, "sleep 9", 2_000_000, "S (sleeping)", "do_wait", one.sockets),))
+    assert get(A, "org.pyzinit.Unit", "Hint", world(view=view)) == ("s", "do this")
 
 
 # --- dialects -------------------------------------------------------------------------------------

@@ -32,6 +32,7 @@ from unitd.model.events import (
     CgroupEmpty,
     ConditionsChecked,
     Event,
+    Evidence,
     Execed,
     Exit,
     How,
@@ -46,6 +47,7 @@ from unitd.model.events import (
     Signalled,
     Spawned,
     SpawnFailed,
+    Straggler,
     Survivors,
     Target,
 )
@@ -287,6 +289,8 @@ class Kernel:
         wanted = self.of(kill.unit) if kill.scope is Scope.ALL else []
         wanted = sorted(set(wanted) | {pid for pid in kill.pids if pid in self.living})
         order = sorted(wanted, key=lambda pid: (pid in kill.pids, -self._depth(pid), pid))
+        seen = tuple(Straggler(pid, pid * 10, self.living[pid].owner, "S (sleeping)", "do_wait") for pid in order)
+        evidence = Evidence(seen) if kill.examine else None
         sent = []
         for pid in order:
             sent.append(Target(pid, self._depth(pid), self.living[pid].owner))
@@ -297,7 +301,7 @@ class Kernel:
             for pid in self.of(kill.unit):
                 if pid not in order:
                     self._send(pid, SIGKILL)
-        yield Signalled(kill.unit, kill.signal, tuple(sent))
+        yield Signalled(kill.unit, kill.signal, tuple(sent), evidence=evidence)
 
     def _send(self, pid: int, signal: int) -> None:
         living = self.living.get(pid)
@@ -315,9 +319,15 @@ class Kernel:
         self.later(STEP if kills else STEP + program.slow, lambda: self.end(pid, exit))
 
     def _kill_everything(self, signal: int) -> Iterable[Event]:
-        for pid in sorted(self.living, key=lambda pid: (-self._depth(pid), pid)):
+        order = sorted(self.living, key=lambda pid: (-self._depth(pid), pid))
+        seen = tuple(
+            Straggler(pid, pid * 10, self.living[pid].owner, "D (disk sleep)", "io_schedule", ("io_schedule+0x1/0x2",))
+            for pid in order
+        )
+        for pid in order:
             self._send(pid, signal)
-        return ()
+        if signal == SIGKILL:
+            yield Signalled("", signal, (), evidence=Evidence(seen))
 
     def _survivors(self) -> Iterable[Event]:
         yield Survivors(tuple(Left(pid, unit=living.owner) for pid, living in sorted(self.living.items())))

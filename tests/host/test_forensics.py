@@ -144,6 +144,7 @@ async def test_a_kill_looks_first_when_it_is_asked_to(here: World) -> None:
     here.spawn("/bin/sleep", "1000")
     pid = (await here.told(Spawned)).pid
     await here.told(Execed)
+    until_state(pid, "S")
     here.host.perform(Kill("a.service", signal.SIGKILL, Scope.ALL, (pid,), sure=True, examine=True))
     told = await here.told(Signalled)
     assert isinstance(told.evidence, Evidence)

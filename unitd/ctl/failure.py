@@ -4,6 +4,7 @@ from typing import Any, Final, NamedTuple
 
 from unitd.ctl.connection import Refused
 from unitd.ctl.logs import Line, lines_of
+from unitd.ctl.processes import described
 from unitd.ctl.session import Session
 from unitd.ctl.terminal import printable
 
@@ -30,6 +31,8 @@ def explain(session: Session, unit: str, verb: str, result: str) -> Explanation:
     """Why the job that was to `verb` the unit ended with this result; asks the daemon for what it knows."""
     try:
         seen = session.values(unit)
+        if verb in ("stop", "restart") and result in ("dependency", "canceled", "timeout"):
+            return _of_stop(session, unit, verb, result, seen)
         path = [(unit, seen)] + (_failed_dependencies(session, seen) if result == "dependency" else [])
     except Refused as refused:
         return Explanation(refused.text, [f"cannot {verb} {unit}: {refused.text}"])
@@ -40,6 +43,24 @@ def explain(session: Session, unit: str, verb: str, result: str) -> Explanation:
         lines += [f"  {problem}" for problem in seen.get("Problems", ())]
         lines += _last_lines(session, culprit, seen)
         lines.append(f"  look further: unitctl status {culprit}; unitctl logs {culprit}")
+    return Explanation(reason, lines)
+
+
+def _of_stop(session: Session, unit: str, verb: str, result: str, seen: dict[str, Any]) -> Explanation:
+    """A stop that was given up: why, how far it is, who is left and what to do."""
+    reason = _OF_JOB.get(result, "")
+    hint = seen.get("Hint", "")
+    if result == "dependency":
+        reason = "a unit that needs it is not stopped"
+        for other in sorted({name for kind in ("RequiredBy", "BoundBy", "ConsistsOf") for name in seen.get(kind, ())}):
+            told = session.get(other, "Hint")
+            if told:
+                reason, hint = f"{other}, which needs it, is not stopped", told
+                break
+    lines = [f"cannot {verb} {unit}: {reason}; it is {seen.get('ActiveState')} ({seen.get('SubState')})"]
+    rows = session.link.manager("GetUnitProcesses", "s", unit)[0]
+    lines += [f"  left: {described(pid, command)}" for _, pid, command in rows[:LINES]]
+    lines.append(f"  {hint or f'unitctl stop {unit} asks again, unitctl kill -s KILL {unit} ends what is left'}")
     return Explanation(reason, lines)
 
 

@@ -1,10 +1,12 @@
 """Jobs come and go: transactions are installed, jobs finish, and everybody who listens is told."""
 
+from unitd.engine import reasons
 from unitd.engine.core import Core
-from unitd.engine.reasons import why_failed
+from unitd.engine.record import Record
 from unitd.jobs.job import Job
 from unitd.jobs.queue import Installed
 from unitd.jobs.transaction import build
+from unitd.model.dependencies import Atom
 from unitd.model.effects import JobChanged, JobGone, JobNew, Level, StartupFinished, UnitChanged
 from unitd.model.events import Caller
 from unitd.model.refusals import Refusal
@@ -52,6 +54,24 @@ def finish(core: Core, job: Job, result: JobResult) -> None:
         core.emit(JobChanged(job.id))
     for end in finished:
         gone(core, end.job, end.result, end.because)
+    record = core.units.known(job.unit)
+    if job.type in _STOPS and core.ending is None and record is not None and reasons.is_stuck(record):
+        _keep_what_it_needs(core, job.unit)
+
+
+_STOPS = (JobType.STOP, JobType.RESTART)
+
+
+def _keep_what_it_needs(core: Core, stuck: str) -> None:
+    """A unit cannot be stopped: stops that wait for it are given up, since it still runs on what they would end."""
+    todo = [stuck]
+    while todo:
+        name = todo.pop()
+        for job in list(core.units.queue):
+            if job.type in _STOPS and job.is_waiting and name in core.units.related(job.unit, Atom.PROPAGATE_STOP):
+                for end in core.units.queue.finish(job.id, JobResult.DEPENDENCY, core.units):
+                    gone(core, end.job, end.result, end.because or name)
+                todo.append(job.unit)
 
 
 _LEVELS = {
@@ -64,13 +84,30 @@ _LEVELS = {
 
 def _told(core: Core, job: Job, result: JobResult, because: str) -> str:
     """The end of a job as a line of the log."""
-    if result in _LEVELS:
-        return f"{job.type} of {job.unit}: {result}" + (f" (because of {because})" if because else "")
     record = core.units.known(job.unit)
-    reason = why_failed(record) if result is JobResult.FAILED and record is not None else ""
-    if result is JobResult.DEPENDENCY and because:
+    if result in _LEVELS:
+        left = reasons.unfinished(record) if result is JobResult.CANCELED and job.type in _STOPS and record else ""
+        return f"{job.type} of {job.unit}: {result}" + (f" (because of {because})" if because else "") + left
+    reason = ""
+    if result is JobResult.FAILED and record is not None:
+        reason = reasons.why_failed(record)
+    elif result is JobResult.DEPENDENCY and because:
+        other = core.units.known(because)
         reason = f"{because} failed"
+        if job.type in _STOPS and other is not None:
+            reason = f"{because}, which needs it, is not stopped{reasons.in_brackets(reasons.hint(other))}"
+    elif result is JobResult.TIMEOUT and record is not None:
+        reason = f"the job's own time (JobTimeoutSec=, JobRunningTimeoutSec=) was up{reasons.unfinished(record)}"
     return f"cannot {job.type} {job.unit}: {reason or result}"
+
+
+def _tell_of_stop(core: Core, record: Record) -> None:
+    """A stop is done; what went wrong all the same, what is left and what to do."""
+    reason, hint = reasons.why_failed(record) if record.course is not None else "", reasons.hint(record)
+    if reason and hint:
+        core.log(Level.WARNING, f"{record.name} is stopped, but {reason} ({hint})", record.name)
+    elif reason or hint:
+        core.log(Level.WARNING, f"{record.name} is stopped, but {reason or hint}", record.name)
 
 
 def gone(core: Core, job: Job, result: JobResult, because: str = "") -> None:
@@ -81,6 +118,8 @@ def gone(core: Core, job: Job, result: JobResult, because: str = "") -> None:
     if record is not None and record.checking == job.id:
         record.checking = 0
     core.log(_LEVELS.get(result, Level.ERR), _told(core, job, result, because), job.unit)
+    if result is JobResult.DONE and job.type is JobType.STOP and record is not None and core.ending is None:
+        _tell_of_stop(core, record)
     if result in (JobResult.TIMEOUT, JobResult.DEPENDENCY) and job.type is JobType.START:
         core.fallen.append(job.unit)
     if job.id == core.first_job and not core.finished:

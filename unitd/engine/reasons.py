@@ -5,7 +5,7 @@ from unitd.machines.phases import Run, Service, SpawnFault
 from unitd.machines.service import words
 from unitd.machines.sockets import Socket
 from unitd.model.events import Evidence, How, Left, Straggler
-from unitd.model.states import INFINITY, Result
+from unitd.model.states import INFINITY, Active, Result
 from unitd.syntax.command import Command
 from unitd.syntax.signals import signal_name
 from unitd.syntax.spans import format_span
@@ -47,11 +47,11 @@ def why_failed(record: Record) -> str:
 def hint(record: Record) -> str:
     """What to do about a stop that did not go well, or that left processes behind; "" when all is well."""
     state, course = record.state, record.course
-    if not isinstance(state, Service) or course is None:
+    if not isinstance(state, Service):
         return ""
     if record.active.is_down and state.populated:
         return left_behind(record)
-    if state.result is not Result.TIMEOUT or not course.examined:
+    if state.result is not Result.TIMEOUT or course is None or not course.examined:
         return ""
     found = course.evidence.stragglers if course.evidence is not None else ()
     said = next((words for one in found if (words := what_keeps(one))), "")
@@ -62,6 +62,29 @@ def hint(record: Record) -> str:
         return f"see what {command} waits for: unitctl logs {record.name}; TimeoutStopSec= is the time for it"
     asked = f"SIG{signal_name(course.signals[0].signal)}" if course.signals else "its stop signal"
     return f"let it end on {asked}, name another by KillSignal=, or give it more time by TimeoutStopSec="
+
+
+def is_stuck(record: Record) -> bool:
+    """Whether a stop came to its end with processes that not even SIGKILL ended, though nothing spares them."""
+    state, kill = record.state, record.conf.kill if isinstance(record.state, Service) else None
+    if not isinstance(state, Service) or kill is None or not (record.active.is_down and state.populated):
+        return False
+    return state.result is Result.TIMEOUT and kill.send_sigkill and kill.mode in ("control-group", "mixed")
+
+
+def unfinished(record: Record) -> str:
+    """How far a unit is whose stop nobody follows any more, as the end of a sentence."""
+    state = record.state
+    if record.active.is_down or not isinstance(state, Service):
+        return ""
+    pids = [process.pid for process in (state.main, state.control) if process is not None and process.pid]
+    who = f" with {', '.join(f'pid {pid}' for pid in pids)}" if pids else ""
+    goes = "its stop goes on" if record.active is Active.DEACTIVATING else "it goes on"
+    return f"; {record.name} is in {record.sub}{who}, and {goes} (unitctl kill -s KILL {record.name} ends it)"
+
+
+def in_brackets(hint: str) -> str:
+    return f" ({hint})" if hint else ""
 
 
 def left_behind(record: Record) -> str:
