@@ -1,7 +1,7 @@
 # Completion of unitctl for bash: verbs and options by --help, units and jobs by asking the daemon.
 
 _unitctl() {
-    local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} verb= word
+    local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} verb= word planning=
     local -a where=()
     local index
     for ((index = 1; index < COMP_CWORD; index++)); do
@@ -11,6 +11,7 @@ _unitctl() {
             --runtime-dir=*|--bus=*|--user|--system) where+=("$word") ;;
             -t|-p|-P|-s|-n|-o|-S|--type|--state|--property|--signal|--lines|--output|--since|--job-mode|--kill-whom) ((index++)) ;;
             -*) ;;
+            plan) [[ -n $verb ]] || planning=1 ;;
             *) verb=${verb:-$word} ;;
         esac
     done
@@ -28,10 +29,15 @@ _unitctl() {
     if [[ $current == -* ]]; then
         COMPREPLY=($(compgen -W '--help --version --system --user --host --runtime-dir --bus --type --state --failed
             --all --full --property --value --reverse --before --after --job-mode --show-transaction --kill-whom --signal
-            --quiet --wait --no-block --no-legend --no-pager --plain --force --follow --lines --output --since' -- "$current"))
+            --quiet --wait --dry-run --no-block --no-legend --no-pager --plain --force --follow --lines --output --since' -- "$current"))
         return
     fi
 
+    if [[ -n $planning && -z $verb ]]; then
+        COMPREPLY=($(compgen -W 'start stop restart try-restart reload reload-or-restart try-reload-or-restart isolate
+            poweroff reboot halt kexec exit' -- "$current"))
+        return
+    fi
     case $verb in
         '') COMPREPLY=($(compgen -W "$(unitctl --help | sed -n 's/^  \([a-z][a-z-]*\) .*/\1/p')" -- "$current")) ;;
         cancel) COMPREPLY=($(compgen -W "$(unitctl "${where[@]}" --no-legend list-jobs 2>/dev/null | sed 's/^ *\([0-9]*\).*/\1/')" -- "$current")) ;;

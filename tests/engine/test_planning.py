@@ -345,7 +345,6 @@ def test_nothing_changes_and_what_was_only_looked_at_is_forgotten() -> None:
         made.ask(lambda token, verb=verb: PlanAsked(token, verb, ("z.service",)))
     for leaving in Leaving:
         planned(made, leaving)
-    made.run(SECOND)
     assert {type(effect).__name__ for _, effect in made.log[seen:]} <= {"Answer", "UnitNew", "UnitGone"}
     assert any(isinstance(effect, UnitNew) for _, effect in made.log[seen:])
     assert made.jobs == []

@@ -53,6 +53,8 @@ def _run(arguments: list[str]) -> int:
         raise Usage(f"cannot {name} without a unit: unitctl {name} {verb.usage}")
     if len(rest) > verb.most:
         raise Usage(f"cannot {name}: too many arguments; usage: unitctl {name} {verb.usage}".rstrip())
+    if options.dry_run and name != "plan":
+        verb, rest = VERBS["plan"], [name, *rest]
     return _carry_out(verb, options, rest)
 
 

@@ -37,6 +37,7 @@ class Options:
         self.signal = "SIGTERM"
         self.quiet = False
         self.wait = False
+        self.dry_run = False
         self.block = True
         self.legend = True
         self.pager = True
@@ -107,7 +108,7 @@ _TABLE: Final = (
     ("machine", "M", _NEEDS, "!"),
     ("root", "", _NEEDS, "!"),
     ("image", "", _NEEDS, "!"),
-    ("dry-run", "", _NONE, "!"),
+    ("dry-run", "", _NONE, "dry_run=1"),
     ("marked", "", _NONE, "!"),
 )
 _LONG: Final = {row[0]: row for row in _TABLE if row[0]}

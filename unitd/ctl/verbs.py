@@ -42,6 +42,7 @@ VERBS: Final[dict[str, Verb]] = {
         "jobs", "try_reload_or_restart", 1, MANY, "UNIT...", "The same, for units that are active"
     ),
     "isolate": Verb("jobs", "isolate", 1, 1, "UNIT", "Start a unit and stop all that it does not need"),
+    "plan": Verb("plan", "plan", 1, MANY, "VERB [UNIT...]", "Show what a verb would do, and how long at most"),
     "cancel": Verb("orders", "cancel", 0, MANY, "[JOB...]", "Cancel jobs, or all"),
     "kill": Verb("orders", "kill", 1, MANY, "UNIT...", "Send a signal to processes of units"),
     "reset-failed": Verb("orders", "reset_failed", 0, MANY, "[UNIT...]", "Forget that units failed"),
@@ -60,6 +61,12 @@ ALIASES: Final = {
     "reload-or-try-restart": "try-reload-or-restart",
 }
 """Older names of systemctl's verbs."""
+ENDS: Final = ("poweroff", "reboot", "halt", "kexec", "exit")
+PLANNED: Final = (
+    *("start", "stop", "restart", "try-restart", "reload", "reload-or-restart", "try-reload-or-restart", "isolate"),
+    *ENDS,
+)
+"""Verbs that have a plan, which --dry-run shows instead of doing it."""
 
 OPTIONS_HELP: Final = """\
 Which daemon:
@@ -73,6 +80,7 @@ Which units:
 How to ask:
      --no-block           Return when the request is accepted; --wait: when the unit is down again
      --job-mode MODE      fail, replace, replace-irreversibly, isolate, ignore-dependencies ...
+     --dry-run            Do nothing, show what would be done: as `plan VERB`
   -s SIGNAL               Which signal kill sends; --kill-whom main, control or all
 What to show:
   -p NAME, -P NAME        Only this property; -P (or --value) without the name

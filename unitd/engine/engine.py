@@ -18,7 +18,7 @@ from unitd.machines.phases import Service
 from unitd.machines.step import Ask, NameOwner
 from unitd.model.config import Config
 from unitd.model.dependencies import Atom
-from unitd.model.effects import Answer, Effect, Level, UnitGone
+from unitd.model.effects import Answer, Effect, Level
 from unitd.model.events import (
     BusNameChanged,
     Caller,
@@ -71,7 +71,7 @@ class Engine:
         core = self.core
         core.now = max(now, core.now)
         core.effects = []
-        self._forget_looked_at()
+        requests.forget_looked_at(core)
         self._take(event)
         self._drain()
         self._fall_back()
@@ -250,22 +250,6 @@ class Engine:
             case Ask.START_TRIGGERED:
                 for other in core.units.related(record.name, Atom.TRIGGERS):
                     queueing.enqueue(core, other, JobType.START, JobMode.REPLACE, Caller(what=record.name))
-
-    def _forget_looked_at(self) -> None:
-        """Units that were only looked at go again, so that questions do not fill the memory."""
-        core = self.core
-        todo, core.looked_at = core.looked_at, []
-        while todo:
-            name = todo.pop()
-            record = core.units.records.get(name)
-            if record is None:
-                continue
-            record.wanted = False
-            untouched = not record.times.state_change and core.units.queue.job_of(name) is None
-            if untouched and record.active.is_down and not core.units.is_needed(name):
-                core.units.forget(name)
-                core.emit(UnitGone(name))
-                todo.extend(sorted({other for names in record.unit.deps.values() for other in names}))
 
 
 def _first(target: str) -> JobAsked:

@@ -11,7 +11,7 @@ from unitd.engine.record import Record
 from unitd.jobs.admission import load_refusal, manual
 from unitd.machines.phases import Dead, Service
 from unitd.machines.step import Reset
-from unitd.model.effects import Answer, Kill, Level, Reexec, Scope
+from unitd.model.effects import Answer, Kill, Level, Reexec, Scope, UnitGone
 from unitd.model.events import (
     Caller,
     CancelAsked,
@@ -77,7 +77,14 @@ def _admitted(core: Core, record: Record, type: JobType, *, if_possible: bool) -
 
 
 def _plan(core: Core, asked: PlanAsked) -> Plan:
-    """What a request would do; refused as the request itself would be."""
+    """What a request would do; refused as the request itself would be. What is loaded for it is forgotten again."""
+    try:
+        return _planned(core, asked)
+    finally:
+        forget_looked_at(core)
+
+
+def _planned(core: Core, asked: PlanAsked) -> Plan:
     if asked.verb in list(Leaving):
         ending.check(core, Leaving(asked.verb))
         return planning.shutdown(core, asked.verb)
@@ -126,6 +133,22 @@ def look(core: Core, record: Record) -> None:
     if not record.times.state_change and not record.wanted:
         record.wanted = True
         core.looked_at.append(record.name)
+
+
+def forget_looked_at(core: Core) -> None:
+    """Units that were only looked at go again, so that questions do not fill the memory."""
+    todo, core.looked_at = core.looked_at, []
+    while todo:
+        name = todo.pop()
+        record = core.units.records.get(name)
+        if record is None:
+            continue
+        record.wanted = False
+        untouched = not record.times.state_change and core.units.queue.job_of(name) is None
+        if untouched and record.active.is_down and not core.units.is_needed(name):
+            core.units.forget(name)
+            core.emit(UnitGone(name))
+            todo.extend(sorted({other for names in record.unit.deps.values() for other in names}))
 
 
 def _load(core: Core, asked: LoadAsked) -> str:
