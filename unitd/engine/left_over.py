@@ -1,5 +1,7 @@
 """Processes that units left where nobody holds them: what a stop left behind, and who is asked for at any time."""
 
+from msgspec.structs import replace
+
 from unitd.engine.core import Core
 from unitd.model.claims import claim_of
 from unitd.model.effects import Level, LookForOrphans
@@ -14,5 +16,8 @@ def ask(core: Core, asked: OrphansAsked) -> None:
 
 def left_behind(core: Core, event: LeftBehind) -> None:
     """Say it, in the unit's own log too; a shutdown ends them."""
-    whose = f"{event.unit} leaves behind" if event.unit else "of no unit that is known:"
-    core.log(Level.WARNING, f"{whose} {', '.join(str(left) for left in event.left)}", event.unit)
+    names = ", ".join(str(replace(left, unit="")) for left in event.left)
+    what = (
+        f"{event.unit} leaves behind {names}" if event.unit else f"a process of no known unit was left to us: {names}"
+    )
+    core.log(Level.WARNING, what, event.unit)

@@ -90,9 +90,11 @@ class Kinship:
             look.children.setdefault(process.parent, []).append(process.pid)
         look.ancestors = _ancestors(self._ourselves, look.everyone)
         look.daemon = {self._ourselves, self._server()}
-        look.excepted = {
-            pid for pid, birth in self.earlier if pid in look.everyone and look.everyone[pid].birth == birth
-        }
+        for pid, birth in self.earlier:
+            # A program image that goes on without what it was to be handed finds units' processes among its children.
+            process = look.everyone.get(pid)
+            if process is not None and process.birth == birth and not self._unit(process, look.carried):
+                look.excepted.add(pid)
         look.excepted |= look.daemon
         for pid, unit in inside.items():
             if pid in look.everyone and pid not in look.daemon:

@@ -77,7 +77,7 @@ class PidFiles(Protocol):
 
 class Kept(Struct, frozen=True):
     """What another program image needs beside what the kernel shows. `server`: the fork server of this one; `nofile`:
-    the limits that the daemon was started with."""
+    the limits that the daemon was started with; `earlier`: who was its child before it was a daemon (host/kin)."""
 
     groups: KeptGroups
     nofile: tuple[int, int]
