@@ -416,15 +416,16 @@ def test_what_is_dropped_is_closed_at_once(lab: Lab) -> None:
     shelf.close()
 
 
-def test_a_thousand_are_kept(lab: Lab) -> None:
+@pytest.mark.parametrize("filling", ["", "x" * 300], ids=["short", "long"])
+def test_a_thousand_are_kept(lab: Lab, filling: str) -> None:
     shelf = Shelf(str(lab.runtime))
     reads, writes = os.pipe()
     for index in range(1000):
-        shelf.hold(f"n{index}", reads)
+        shelf.hold(f"n{index}" + filling, reads)
     for index in range(0, 1000, 2):
-        shelf.drop(f"n{index}")
+        shelf.drop(f"n{index}" + filling)
     held = unshelved(os.dup(shelf.filenos()[0]))
-    assert sorted(held) == sorted(f"n{index}" for index in range(1, 1000, 2))
+    assert sorted(held) == sorted(f"n{index}" + filling for index in range(1, 1000, 2))
     for fd in (*held.values(), reads, writes):
         os.close(fd)
     shelf.close()

@@ -116,10 +116,12 @@ class _Server:
             request = opened(request, fds)
             self.start(request, fds)
         except OSError as error:
-            key = request if isinstance(request, int) else request["key"]
-            about = () if isinstance(request, int) else request["about"]
-            self.ended.append((*about, 0, 0, "failed", "fork", error.errno, ""))
-            self.tell((key, "failed", "fork", error.errno, ""))
+            failed = ("failed", "fork", error.errno, "")
+            if isinstance(request, int):
+                self.tell((request, *failed))
+            else:
+                self.ended.append((*request["about"], 0, 0, *failed))
+                self.tell((request["key"], *failed))
         finally:
             for fd in fds:
                 os.close(fd)

@@ -30,6 +30,8 @@ BOUND_S = 4.0
 PREFIX = "kept."
 
 _MOST_PACKETS = 64
+_NAMES = 64
+"""In a packet at most: it is no longer than keeper_side.PACKET, however long unit names and socket paths are."""
 _ROOM = 4 << 20
 _KNOCK_S = 1.0
 _BACKLOG = 8
@@ -98,20 +100,33 @@ class Shelf:
     def _renew(self) -> None:
         """Put everything there anew, and only then take off what lay there: the daemon may be killed in between."""
         old, self._packets = self._packets, 0
+        has_room = self._put_all()
+        self._take_off(old)
+        if not has_room:
+            self._take_off(self._packets)
+            self._packets = 0
+            self._put_all()
+
+    def _put_all(self) -> bool:
         names = list(self._held)
-        for start in range(0, len(names), keeper_side.MOST_FDS):
-            self._put(names[start : start + keeper_side.MOST_FDS])
+        chunks = [names[start : start + _NAMES] for start in range(0, len(names), _NAMES)]
+        return all(self._put(chunk) for chunk in chunks)
+
+    def _put(self, names: list[str]) -> bool:
+        """False when there is no room: what is not put there is lost in a crash, and only then."""
+        rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [self._held[name] for name in names]))
+        try:
+            self._entrance.sendmsg([marshal.dumps(names)], [rights])
+        except OSError:
+            return False
+        self._packets += 1
+        return True
+
+    def _take_off(self, packets: int) -> None:
         with contextlib.suppress(OSError):
-            for _ in range(old):
+            for _ in range(packets):
                 # A read without room for descriptors closes them.
                 self._exit.recv(1)
-
-    def _put(self, names: list[str]) -> None:
-        # What there is no room for is lost in a crash, and only then.
-        with contextlib.suppress(OSError):
-            rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [self._held[name] for name in names]))
-            self._entrance.sendmsg([marshal.dumps(names)], [rights])
-            self._packets += 1
 
 
 def _door(path: str) -> socket.socket:
