@@ -10,7 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,15 +43,10 @@ print(open_.getsockname()[1], flush=True)
 while True:
     signal.pause()
 """
-ORPHAN = """
+PARENT = """
 import os, signal, sys
-if os.fork():
-    os._exit(0)
-os.setsid()
+print(os.posix_spawn("/bin/sleep", ["sleep", "120"], {"INVOCATION_ID": sys.argv[1]}), flush=True)
 signal.alarm(120)
-print(os.getpid(), flush=True)
-if len(sys.argv) > 1 and not os.fork():
-    os.execve("/bin/sleep", ["sleep", "120"], {})
 signal.pause()
 """
 
@@ -62,15 +57,13 @@ class Strangers:
     def __init__(self) -> None:
         self._roots: list[subprocess.Popen[str]] = []
 
-    def start(
-        self, code: str, *words: str, environment: dict[str, str] | None = None
-    ) -> tuple[subprocess.Popen[str], int]:
+    def start(self, code: str, *words: str) -> tuple[subprocess.Popen[str], int]:
         """A Python program; the number that it prints first."""
         root = subprocess.Popen(
             [sys.executable, "-I", "-S", "-c", code, *words],
             stdout=subprocess.PIPE,
             text=True,
-            env={"PATH": os.defpath, **(environment or {})},
+            env={"PATH": os.defpath},
         )
         self._roots.append(root)
         assert root.stdout is not None
@@ -207,10 +200,7 @@ async def test_what_is_spared_is_named_and_listed(here: World) -> None:
 async def test_a_look_alike_below_somebody_else_is_named_and_lives(here: World, strangers: Strangers) -> None:
     here.spawn("/bin/sleep", "120")
     await here.told(Execed)
-    root, pid = strangers.start(
-        ORPHAN.replace("if os.fork():\n    os._exit(0)", "if os.fork():\n    signal.pause()"),
-        environment={"INVOCATION_ID": invocation_of(A)},
-    )
+    root, pid = strangers.start(PARENT, invocation_of(A))
     foreign(here, root.pid)
     told = await verified(here)
     alike = next(left for left in told.named if left.pid == pid)
@@ -222,11 +212,6 @@ async def test_a_look_alike_below_somebody_else_is_named_and_lives(here: World, 
     assert processes.read(pid) is not None
     assert (await found_pids(here))[pid].ours is False
     os.kill(pid, signal.SIGKILL)
-
-
-def kinship(everyone: Callable[[], dict[int, processes.Process]]) -> tuple[Kinship, Children]:
-    children = Children()
-    return Kinship(children, lambda: 0), children
 
 
 @pytest.mark.parametrize(("since", "session", "ours"), [(0, 7, True), (10**12, 7, False), (0, 1, False)])
