@@ -1,6 +1,7 @@
 """Answers as values: a call and a world in, an outcome out; no socket, no loop."""
 
 import dataclasses
+import json
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from unitd.model.refusals import Kind
 from unitd.model.setting import UNSET, Context
 from unitd.model.states import Active, JobMode, JobType, Load
 from unitd.model.unit import Unit
+from unitd.shutdown.plan import Plan, Reach, Step, UnitPlan
 from unitd.syntax.errors import Bad
 from unitd.syntax.specifiers import HostFacts
 from unitd.wire.dialects import PROPERTIES, PYZINIT, SYSTEMD1
@@ -386,6 +388,42 @@ def test_a_dry_reload_tells_what_would_change() -> None:
     assert told == Reply("s", ('{"added": ["a.service"], "removed": [], "changed": ["b.service"]}',))
 
 
+@pytest.mark.parametrize(
+    ("call", "wanted"),
+    [
+        (("Plan", "ss", "stop", "a.service b.service"), ("stop", ("a.service", "b.service"))),
+        (("Plan", "ss", "exit", ""), ("exit", ())),
+        (("PlanShutdown",), ("poweroff", ())),
+    ],
+)
+def test_a_plan_is_asked_for_by_anybody_and_names_the_processes(
+    call: tuple[str, ...], wanted: tuple[str, tuple[str, ...]]
+) -> None:
+    outcome = ask(*call, by=NOBODY)
+    assert event(outcome) == events.PlanAsked(77, *wanted)
+    assert isinstance(outcome, Ask)
+    step = Step("signal", 4_400_000, 20_000_000, 15, "all")
+    plan = Plan("stop", "a.service", ((UnitPlan("a.service", 0, (step,), Reach.ALL, (MAIN_PID,)),),), 5_000_000)
+    told = outcome.then(plan)
+    assert isinstance(told, Reply)
+    assert json.loads(told.body[0]) == {
+        **{"verb": "stop", "unit": "a.service", "bound_s": 5.0, "cap_s": None},
+        "waves": [
+            [
+                {
+                    **{"unit": "a.service", "begins_s": 0.0, "pids": [MAIN_PID + 1, MAIN_PID]},
+                    "steps": [
+                        {
+                            **{"step": "signal", "signal": "SIGTERM", "timeout_s": 4.4, "cut_from_s": 20.0},
+                            **{"whom": "all", "command": None},
+                        }
+                    ],
+                }
+            ]
+        ],
+    }
+
+
 def test_lists_are_filtered() -> None:
     def names(*call: Any) -> list[str]:
         outcome = ask(*call)
@@ -491,8 +529,8 @@ def test_who_outlived_its_time_is_a_property() -> None:
         view.all["a.service"], service=dataclasses.replace(found, stragglers=(one,), waited=2_000_000)
     )
     seen = get(A, "org.pyzinit.Service", "Stragglers", world(view=view))
-    assert seen == ("a(ustssas)", ((7, "sleep 9", 2_000_000, "S (sleeping)", "do_wait", one.sockets),))
-    assert get(A, "org.pyzinit.Unit", "Hint", world(view=view)) == ("s", "do this")
+    assert seen == ((7, "sleep 9", 2_000_000, "S (sleeping)", "do_wait", one.sockets),)
+    assert get(A, "org.pyzinit.Unit", "Hint", world(view=view)) == "do this"
 
 
 # --- dialects -------------------------------------------------------------------------------------

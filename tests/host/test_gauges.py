@@ -53,6 +53,8 @@ async def test_a_unit_and_its_slices(cgroup: Path) -> None:
             assert [pid for _, pid, _ in gauges.processes("my.slice")] == sorted((first, second))
             assert [pid for _, pid, _ in gauges.processes("my-own.slice")] == sorted((first, second))
             assert {pid for _, pid, _ in gauges.processes("-.slice")} == {first, second, third}
+            assert gauges.in_order("a.service", [first]) == [second, first]
+            assert gauges.in_order("a.service", [second, third]) == [first, second, third]
             memory, cpu = gauges.memory("a.service"), gauges.cpu("a.service")
             assert memory is not None
             assert memory > 100_000

@@ -18,7 +18,7 @@ from tests.fakes.kernel import DAEMON, DONE, FAILING, Program
 from unitd.machines.phases import Service
 from unitd.machines.service import deadline
 from unitd.model.effects import Effect
-from unitd.model.events import CancelAsked, Exit, How, KillAsked, Leaving, ReloadAsked, ResetFailedAsked, Whom
+from unitd.model.events import CancelAsked, Exit, How, KillAsked, Leaving, PlanAsked, ReloadAsked, ResetFailedAsked, Whom
 from unitd.model.refusals import Refusal
 from unitd.model.states import INFINITY, SECOND, Active
 
@@ -176,7 +176,8 @@ def settled(made: House) -> None:
 
 
 def ended(made: House) -> None:
-    """A shutdown ends in time and leaves nobody."""
+    """A shutdown ends within the bound of its plan and leaves nobody."""
+    plan = made.ask(lambda token: PlanAsked(token, "exit"))
     asked = made.clock.now
     made.shutdown(Leaving.EXIT)
     made.run()
@@ -184,7 +185,7 @@ def ended(made: House) -> None:
     assert leave is not None
     assert leave.survivors == ()
     assert made.kernel.living == {}
-    assert made.clock.now - asked <= 30 * SECOND
+    assert made.clock.now - asked <= plan.bound <= 30 * SECOND
 
 
 TestHouses = Houses.TestCase

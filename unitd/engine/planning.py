@@ -104,7 +104,7 @@ def limit(core: Core, record: Record) -> int:
     if ending is None:
         return INFINITY
     allotment = ending.budget.allotment(record.name, _left(core.now, ending.waves_end))
-    if isinstance(state, Service):
+    if isinstance(state, Service) and core.now < ending.waves_end:
         _tell_cut(core, record, state, allotment)
     return later(core.now, allotment)
 
