@@ -48,6 +48,7 @@ class Killer:
 
     def __init__(
         self,
+        loop: asyncio.AbstractEventLoop,
         post: Post,
         children: Children,
         groups: Groups,
@@ -55,7 +56,7 @@ class Killer:
         forensics: Forensics,
     ) -> None:
         self._post, self._children, self._groups, self._joined = post, children, groups, joined
-        self._forensics = forensics
+        self._loop, self._forensics = loop, forensics
         self._queues: dict[str, deque[Kill | Callable[[], None]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -64,7 +65,7 @@ class Killer:
         queue = self._queues.get(kill.unit)
         if queue is None:
             self._queues[kill.unit] = deque([kill])
-            task = asyncio.get_running_loop().create_task(self._serve(kill.unit))
+            task = self._loop.create_task(self._serve(kill.unit))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
             return

@@ -144,7 +144,7 @@ class Host:
             reaped=self._reaped,
             server=lambda: self.spawner.server,
         )
-        self.killer = Killer(post, self.children, self.groups, self.spawner.joined, self._forensics)
+        self.killer = Killer(loop, post, self.children, self.groups, self.spawner.joined, self._forensics)
 
     def unit_of(self, pid: int) -> str:
         """The unit that a living process belongs to; "" when none."""
