@@ -1,8 +1,19 @@
 """The verbs that are done when they are answered: kill, reset-failed, cancel, daemon-reload, daemon-reexec."""
 
+import time
+from contextlib import suppress
 from typing import Final
 
-from unitd.ctl.connection import BUS, BUS_NAME, MANAGER, MANAGER_PATH, PROPERTIES, Reconnected, Refused
+from unitd.ctl.connection import (
+    BUS,
+    BUS_NAME,
+    MANAGER,
+    MANAGER_PATH,
+    PROPERTIES,
+    Disconnected,
+    Refused,
+    Unreachable,
+)
 from unitd.ctl.options import Usage
 from unitd.ctl.session import Session
 
@@ -10,6 +21,8 @@ _RELOAD_S: Final = 180.0
 """Seconds that a daemon-reload may take; the reply comes when it is done."""
 _REEXEC_S: Final = 60.0
 """Seconds until the new program answers: the old one tries it out and lets what is under way come to its end first."""
+_COME_BACK_S: Final = 10.0
+_PAUSE_S: Final = 0.05
 _WHOM: Final = ("all", "main", "control", "all-fail", "main-fail", "control-fail")
 
 
@@ -102,18 +115,32 @@ def daemon_reexec(session: Session, words: list[str]) -> int:
         return 0
     try:
         link.reply(serial, _REEXEC_S, again=False)
-    except Reconnected:
+    except Disconnected:
         # On a private socket the end of the connection is the answer.
         pass
     except Refused as refused:
         return session.refuse("re-execute", refused)
-    after = _version(session)
-    pid = link.call(BUS, "/org/freedesktop/DBus", BUS, "GetConnectionUnixProcessID", "s", BUS_NAME)[0]
+    after = _version_after(session)
+    pid = session.link.call(BUS, "/org/freedesktop/DBus", BUS, "GetConnectionUnixProcessID", "s", BUS_NAME)[0]
     if session.options.json:
         session.json({"result": "done", "from": before, "to": after, "pid": pid})
     else:
         session.print(f"the daemon re-executed itself: unitd {before} became unitd {after}, still pid {pid}")
     return 0
+
+
+def _version_after(session: Session) -> str:
+    """The version of the next program, which makes a new socket where it cannot go on with the old one."""
+    until = time.monotonic() + _COME_BACK_S
+    while True:
+        try:
+            return _version(session)
+        except (Disconnected, Unreachable):
+            if time.monotonic() > until:
+                raise
+        time.sleep(_PAUSE_S)
+        with suppress(Unreachable):
+            session.connect_again()
 
 
 def _version(session: Session) -> str:

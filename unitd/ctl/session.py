@@ -52,6 +52,11 @@ class Session:
             self._connection = connect(self.options)
         return self._connection
 
+    def connect_again(self) -> None:
+        """Make the connection anew; raises Unreachable."""
+        self.close()
+        self._connection = connect(self.options)
+
     def close(self) -> None:
         """Close the connection, if there is one."""
         if self._connection is not None:

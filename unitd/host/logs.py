@@ -135,7 +135,7 @@ class Logs:
     def label(self, unit: str, program: str, pid: int) -> None:
         """From now on the unit's lines are this process's; what is there already is so if no predecessor lives."""
         stream = self._streams.get(unit)
-        if stream is None or stream.living.get(pid) == _label(program, pid):
+        if stream is None or pid in stream.living:
             return
         self._drain(stream)
         if not stream.held:

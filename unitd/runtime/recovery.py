@@ -55,7 +55,8 @@ class Recovery:
             found = adoptee if adoptee.pid else self._found(effect, adoptee)
             if found is not None:
                 self._take_over(effect, found)
-        if not self._host.members(unit):
+        # The end of a child of ours that is a zombie is told first.
+        if not self._host.members(unit) and not self._host.children.of(unit):
             self._post(CgroupEmpty(unit))
 
     def _found(self, effect: Adopt, adoptee: Adoptee) -> Adoptee | None:
