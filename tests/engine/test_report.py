@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from tests.engine.test_service_life import house
 from tests.fakes.house import House
 from tests.fakes.kernel import FAILING, Program
+from unitd.engine import reasons, snapshot
+from unitd.engine.snapshot import Saved
 from unitd.model.config import Config
 from unitd.model.effects import KeepReport, Kill, Leave
 from unitd.model.events import Straggler
@@ -39,7 +42,7 @@ def test_a_polite_one() -> None:
     assert (report.outcome, report.leaving, report.cap_s, report.survivors) == (DONE, "poweroff", 30.0, ())
     assert report.took_s is not None
     assert report.bound_s is not None
-    assert 2 <= report.took_s < 2.1 < report.bound_s <= report.cap_s
+    assert 2 <= report.took_s < 2.1 < report.bound_s <= 30
     unit = only(report)
     assert (unit.state, unit.result, unit.escalated, unit.killed) == ("inactive", "success", False, ())
     assert [(one.signal, one.processes) for one in unit.signals] == [("SIGTERM", 1)]
@@ -123,6 +126,7 @@ def test_who_left_its_unit_is_found_behind_it_and_ended() -> None:
     report = shut_down(made)
     assert report.outcome == DONE
     assert [(one.pid, one.unit) for one in report.strays] == [(102, "a.service")]
+    assert (only(report).left, only(report).hint) == ("", "")
 
 
 def test_at_the_beginning_there_is_one_that_says_it_was_interrupted() -> None:
@@ -147,6 +151,17 @@ def test_what_a_start_forgets() -> None:
     assert status is not None
     assert status.service is not None
     assert (status.service.stragglers, status.hint) == ((), "")
+
+
+def test_the_next_daemon_knows_who_was_killed() -> None:
+    made = house("TimeoutStopSec=3\nExecStart=/bin/a", {"/bin/a": STUBBORN})
+    made.start("a.service")
+    made.stop("a.service")
+    (saved,) = snapshot.saved(made.engine.core, ["a.service"])
+    read = msgspec.json.decode(msgspec.json.encode(saved), type=Saved)
+    assert read == saved
+    assert read.course is not None
+    assert read.course.evidence is not None
 
 
 def test_only_a_kill_that_follows_a_timeout_looks_first() -> None:
@@ -176,6 +191,35 @@ def test_what_is_spared_is_told_with_what_to_do(settings: str, hint: str) -> Non
     assert status is not None
     assert status.hint == hint
     assert any(line.startswith("a.service is stopped, but ") and hint in line for line in made.lines())
+
+
+def test_who_outlives_sigkill_is_told_with_what_to_look_at() -> None:
+    made = house("TimeoutStopSec=1\nExecStart=/bin/a", {"/bin/a": IMMORTAL})
+    made.start("a.service")
+    made.stop("a.service")
+    status = made.engine.view.status("a.service")
+    assert status is not None
+    keeps = (
+        "pid 101 is in uninterruptible sleep, and ends when the kernel lets go of it; look at the device or file "
+        "system that it waits for: io_schedule < nfs_wait"
+    )
+    assert status.hint == keeps
+    left = "cannot end all of a.service, left after SIGKILL is pid 101 a.service, D (disk sleep) in io_schedule"
+    assert f"{left} ({keeps})" in made.lines()
+
+
+@pytest.mark.parametrize(
+    ("one", "says"),
+    [
+        (Straggler(7, state="S (sleeping)", wait="do_freezer_trap"), "pid 7 is in a frozen cgroup"),
+        (Straggler(7, state="T (stopped)"), "pid 7 was stopped (SIGSTOP)"),
+        (Straggler(7, state="t (tracing stop)"), "pid 7 is held by a debugger"),
+        (Straggler(7, state="S (sleeping)", wait="do_wait"), ""),
+    ],
+)
+def test_what_keeps_a_process(one: Straggler, says: str) -> None:
+    assert reasons.what_keeps(one).startswith(says)
+    assert bool(reasons.what_keeps(one)) is bool(says)
 
 
 DEPENDENT = {

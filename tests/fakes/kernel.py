@@ -289,7 +289,7 @@ class Kernel:
         wanted = self.of(kill.unit) if kill.scope is Scope.ALL else []
         wanted = sorted(set(wanted) | {pid for pid in kill.pids if pid in self.living})
         order = sorted(wanted, key=lambda pid: (pid in kill.pids, -self._depth(pid), pid))
-        seen = tuple(Straggler(pid, pid * 10, self.living[pid].owner, "S (sleeping)", "do_wait") for pid in order)
+        seen = tuple(self._seen(pid) for pid in order)
         evidence = Evidence(seen) if kill.examine else None
         sent = []
         for pid in order:
@@ -302,6 +302,13 @@ class Kernel:
                 if pid not in order:
                     self._send(pid, SIGKILL)
         yield Signalled(kill.unit, kill.signal, tuple(sent), evidence=evidence)
+
+    def _seen(self, pid: int) -> Straggler:
+        living = self.living[pid]
+        if living.program.immortal:
+            stack = ("io_schedule+0x12/0x40", "nfs_wait+0x1/0x2")
+            return Straggler(pid, pid * 10, living.owner, "D (disk sleep)", "io_schedule", stack)
+        return Straggler(pid, pid * 10, living.owner, "S (sleeping)", "do_wait")
 
     def _send(self, pid: int, signal: int) -> None:
         living = self.living.get(pid)
@@ -320,10 +327,7 @@ class Kernel:
 
     def _kill_everything(self, signal: int) -> Iterable[Event]:
         order = sorted(self.living, key=lambda pid: (-self._depth(pid), pid))
-        seen = tuple(
-            Straggler(pid, pid * 10, self.living[pid].owner, "D (disk sleep)", "io_schedule", ("io_schedule+0x1/0x2",))
-            for pid in order
-        )
+        seen = tuple(self._seen(pid) for pid in order)
         for pid in order:
             self._send(pid, signal)
         if signal == SIGKILL:

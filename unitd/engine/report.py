@@ -4,7 +4,7 @@ What a unit went through is in its course; here is what belongs to none: who ask
 them, and what kept those who were killed last.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from unitd.engine import reasons
@@ -52,7 +52,8 @@ def report(
     gathered: Gathered, leaving: str, records: Iterable[Record], now: int, left: tuple[Left, ...] | None = None
 ) -> Report:
     """The report as it stands; `left`: the survivors, when it is over."""
-    units = [_unit(gathered, record, now) for record in records if _is_told(gathered, record)]
+    stuck = None if left is None else {one.unit for one in left}
+    units = [_unit(gathered, record, now, stuck) for record in records if _is_told(gathered, record)]
     others = sum(1 for name in gathered.waves if not name.endswith(".service"))
     outcome = INTERRUPTED if left is None else SURVIVORS if left else DONE
     alive = {(one.pid, one.birth) for one in left or ()}
@@ -80,11 +81,13 @@ def _is_told(gathered: Gathered, record: Record) -> bool:
     return record.name in gathered.waves or (record.course is not None and record.course.began >= gathered.began)
 
 
-def _unit(gathered: Gathered, record: Record, now: int) -> UnitEnd:
+def _unit(gathered: Gathered, record: Record, now: int, stuck: Collection[str] | None) -> UnitEnd:
+    """`stuck`: the units of which somebody lived on; None: that is not known yet."""
     state, course = record.state, record.course or Course(now, ended=now)
     assert isinstance(state, Service)
     own = gathered.wanted.get(record.name, record.conf.stop_timeout)
     allotted = min(own, course.limit - course.began) if course.limit < INFINITY else own
+    lives = stuck is None or record.name in stuck
     full = {one.pid: one.command for one in course.evidence.stragglers} if course.evidence is not None else {}
     return UnitEnd(
         unit=record.name,
@@ -107,8 +110,8 @@ def _unit(gathered: Gathered, record: Record, now: int) -> UnitEnd:
         evidence=course.evidence,
         exec_stop=_command(state, course, "ExecStop"),
         exec_stop_post=_command(state, course, "ExecStopPost"),
-        left=reasons.left_behind(record),
-        hint=reasons.hint(record),
+        left=reasons.left_behind(record) if lives else "",
+        hint=reasons.hint(record) if lives or not state.populated else "",
     )
 
 

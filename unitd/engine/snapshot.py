@@ -13,6 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from unitd.engine.core import Core
+from unitd.engine.course import Course
 from unitd.engine.record import Record, State, Times, first_state
 from unitd.jobs.job import Job
 from unitd.jobs.queue import Queue
@@ -41,6 +42,7 @@ class Saved(Struct, frozen=True, omit_defaults=True, tag="unit"):
     starts: tuple[int, ...] = ()
     by: Caller = OURSELVES
     jobs: tuple[Job, ...] = ()
+    course: Course | None = None
 
 
 class Life(Struct, frozen=True, omit_defaults=True, tag="life"):
@@ -101,7 +103,13 @@ def _saved(core: Core, name: str) -> Saved:
         starts=tuple(record.starts),
         by=record.by,
         jobs=jobs,
+        course=_worth_telling(record.course),
     )
+
+
+def _worth_telling(course: Course | None) -> Course | None:
+    """A stop that went well is not looked up later."""
+    return dataclasses.replace(course) if course is not None and course.evidence is not None else None
 
 
 def _lasting(state: State) -> State:
@@ -146,6 +154,7 @@ def _put_back(core: Core, unit: Saved) -> Record | None:
     record.conditions, record.asserts, record.checking = unit.conditions, unit.asserts, unit.checking
     record.starts = deque(unit.starts)
     record.by = unit.by
+    record.course = unit.course
     if isinstance(record.state, Service):
         core.deadlines.put(record.name, service.deadline(record.state))
     active = record.active

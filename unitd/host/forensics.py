@@ -17,7 +17,6 @@ from unitd.host.net_table import Sockets
 from unitd.host.processes import Process
 from unitd.model.events import Evidence, Straggler
 from unitd.model.states import in_state
-from unitd.model.states import in_state
 
 MOST = 16
 """Processes of a unit that are looked at in detail."""
