@@ -467,7 +467,7 @@ def test_the_rights_are_as_listed() -> None:
         "GetDefaultTarget", "GetJob", "GetJobAfter", "GetJobBefore", "GetUnit",
         "GetUnitByInvocationID", "GetUnitByPID", "GetUnitFileState", "GetUnitProcesses",
         "ListJobs", "ListUnitFiles", "ListUnitFilesByPatterns", "ListUnits", "ListUnitsByNames", "ListUnitsByPatterns",
-        "ListUnitsFiltered", "LoadUnit", "Subscribe", "Unsubscribe",
+        "ListUnitsFiltered", "LoadUnit", "Orphans", "Plan", "PlanShutdown", "Subscribe", "Unsubscribe",
     ]  # fmt: skip
 
 

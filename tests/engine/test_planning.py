@@ -149,6 +149,24 @@ def test_each_cut_is_told_once_and_nothing_else_is() -> None:
     assert "of a.service is cut from 3600 s to 13 s" in cut[0]
 
 
+def test_a_stop_that_is_cut_by_the_shutdown_is_told_once() -> None:
+    made = house(
+        {"a": "After=b.service|TimeoutStopSec=1h", "b": "After=c.service|TimeoutStopSec=1h", "c": ""}, a=STUBBORN
+    )
+    made.stop("b.service", span=0)
+    made.stop("a.service", span=SECOND)
+    made.shutdown()
+    made.run()
+    assert sum("a.service is cut from" in line for line in made.lines()) == 1
+
+
+def test_a_forced_end_cuts_nothing_to_nothing() -> None:
+    made = house({"a": "|TimeoutStopSec=1h"}, a=STUBBORN)
+    made.shutdown(force=True)
+    made.run()
+    assert not any("is cut from" in line for line in made.lines())
+
+
 def test_who_ends_early_leaves_it_to_those_that_follow() -> None:
     made = house(chain("abc", "TimeoutStopSec=20"), a=POLITE, b=STUBBORN, c=STUBBORN)
     plan = planned(made)

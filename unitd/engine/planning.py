@@ -98,11 +98,13 @@ def outline(core: Core) -> Outline:
 def limit(core: Core, record: Record) -> int:
     """The instant by which a unit has to be down that begins to stop now; INFINITY when there is no shutdown.
 
-    When that is less than the unit's own rules allow, it is told.
+    Who has such an instant already keeps it. When it is less than the unit's own rules allow, it is told.
     """
     ending, state = core.ending, record.state
     if ending is None:
         return INFINITY
+    if isinstance(state, Service) and state.limit < INFINITY:
+        return state.limit
     allotment = ending.budget.allotment(record.name, _left(core.now, ending.waves_end))
     if isinstance(state, Service) and core.now < ending.waves_end:
         _tell_cut(core, record, state, allotment)
@@ -116,13 +118,13 @@ def _tell_cut(core: Core, record: Record, state: Service, allotment: int) -> Non
     for part, need, share in zip(parts, needs, ladder.shares(needs, allotment), strict=True):
         if not ladder.kills(part) and ladder.span(record.conf, part) == own and share < need.most:
             assert core.ending is not None
-            total = words(core.ending.bound - core.ending.began)
-            text = f"TimeoutStopSec= of {record.name} is cut from {words(own)} to {words(share)}"
+            total = _words(core.ending.bound - core.ending.began)
+            text = f"TimeoutStopSec= of {record.name} is cut from {_words(own)} to {_words(share)}"
             core.log(Level.INFO, f"{text}: the shutdown must end in {total}", record.name)
             return
 
 
-def words(length: int) -> str:
+def _words(length: int) -> str:
     """A length as people write it: "5.4 s"."""
     if length >= INFINITY:
         return "infinity"
