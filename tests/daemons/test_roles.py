@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from pathlib import Path
 
 import pytest
 
-from tests.daemons.lab import Lab, packaged
+from tests.daemons.lab import BOUND_S, Lab, packaged
 
 pytestmark = [pytest.mark.daemons, pytest.mark.host]
 
@@ -54,6 +55,55 @@ def test_first_process_of_a_container(cgroups: str, tmp_path: Path, cgroup: Path
         assert lab.wait_for_end() == 7
         assert "nothing is left" in lab.log()
         assert lab.log().count("cannot use cgroups") == (cgroups != "writable")
+
+
+@pytest.mark.parametrize("cgroups", ["writable", "none"])
+def test_who_was_put_beside_a_first_process_is_ended_too(cgroups: str, tmp_path: Path, cgroup: Path) -> None:
+    """As a shell of `docker exec`: nobody's child in there. Who only follows the end is not in its way."""
+    with Lab(tmp_path, cgroup, UNITS, role="init", cgroups=cgroups) as lab:
+        start_all(lab)
+        with lab.begin("/bin/sh", "-c", "trap 'exit 3' TERM; sleep 1007 & wait") as beside:
+            lab.until(lambda: "sleep 1007" in lab.processes().values(), "the shell beside")
+            assert "sleep 1007" not in lab.must("orphans")
+            done = lab.unitctl("exit", "7")
+            assert done.code == 0, done.out
+            assert lab.wait_for_end() == 7
+            # It was asked, not killed: it ends by its trap, or because its child was asked just before.
+            assert beside.wait(BOUND_S) in (0, 3)
+        assert "nothing is left" in lab.log()
+        assert re.search(r"asked to end now: .*\(sleep 1007\) .*pid namespace", lab.log())
+
+
+@pytest.mark.parametrize(("role", "uid"), [("init", 0), ("beside", 0), ("beside", NOBODY)])
+@pytest.mark.parametrize("cgroups", ["writable", "none"])
+def test_reexecuted(cgroups: str, role: str, uid: int, tmp_path: Path, cgroup: Path) -> None:
+    """The same process, and all that it started; orphans still come to it, and nothing is left at the end."""
+    with Lab(tmp_path, cgroup, UNITS, role=role, cgroups=cgroups, uid=uid) as lab:
+        start_all(lab)
+        daemon, running = lab.daemon_pid(), {pid for pid, words in lab.processes().items() if words in SLEEPS}
+        for _ in range(3):
+            assert "re-executed itself" in lab.must("daemon-reexec")
+        assert lab.daemon_pid() == daemon
+        assert {pid for pid, words in lab.processes().items() if words in SLEEPS} == running
+        lab.must("restart", "orphans.service")
+        lab.until(lambda: not lab.zombies(), "the end of all orphans")
+        lab.must("stop", "tree.service", "stubborn.service")
+        assert sleeping(lab) == {"sleep 1005"}
+        assert lab.unitctl("exit", "7").code == 0
+        assert lab.wait_for_end() == 7
+        assert "nothing is left" in lab.log()
+        assert lab.processes() == {}
+
+
+def test_who_is_foreign_beside_others_is_left_alone(tmp_path: Path, cgroup: Path) -> None:
+    with Lab(tmp_path, cgroup, UNITS) as lab:
+        with lab.begin("/bin/sleep", "1007") as beside:
+            lab.until(lambda: "/bin/sleep 1007" in lab.processes().values(), "the other")
+            start_all(lab)
+            assert lab.unitctl("exit").code == 0
+            assert lab.wait_for_end() == 0
+            assert set(lab.processes().values()) == {"/bin/sleep 1007"}
+            beside.kill()
 
 
 @pytest.mark.parametrize("role", ["init", "beside"])
