@@ -158,6 +158,34 @@ def test_a_stop_that_needed_force_is_done_and_told(peer: Peer, run: Run) -> None
     )
 
 
+@pytest.mark.parametrize(
+    ("result", "why"),
+    [("canceled", "the job was canceled"), ("timeout", "the job's own time (JobTimeoutSec=) was up")],
+)
+def test_a_stop_that_was_given_up_says_how_far_it_is(peer: Peer, run: Run, result: str, why: str) -> None:
+    peer.add("a.service", ActiveState="deactivating", SubState="stop-sigterm")
+    peer.answers["GetUnitProcesses"] = lambda name: ("a(sus)", ([("/x/a.service", 2**22 + 1, "/bin/rest")],))
+    peer.job_ends("StopUnit", result)
+    assert run("stop", "a").err == (
+        f"cannot stop a.service: {why}; it is deactivating (stop-sigterm)\n"
+        "  left: pid 4194305 /bin/rest\n"
+        "  unitctl stop a.service asks again, unitctl kill -s KILL a.service ends what is left\n"
+    )
+
+
+def test_a_stop_that_fails_for_a_dependent_names_it(peer: Peer, run: Run) -> None:
+    peer.add("a.service", ActiveState="active", SubState="running", RequiredBy=["b.service"])
+    peer.add("b.service", ActiveState="failed", Hint="pid 7 is in uninterruptible sleep")
+    peer.answers["GetUnitProcesses"] = lambda name: ("a(sus)", ([],))
+    peer.job_ends("StopUnit", "dependency")
+    said = run("stop", "a")
+    assert said.status == 1
+    assert said.err == (
+        "cannot stop a.service: b.service, which needs it, is not stopped; it is active (running)\n"
+        "  pid 7 is in uninterruptible sleep\n"
+    )
+
+
 def test_what_a_stop_spares_is_named(peer: Peer, run: Run) -> None:
     peer.add("a.service", Hint="KillMode=process spares it: unitctl kill ...")
     rest = [("/x/a.service", 2**22 + 1, "/bin/rest -x")]

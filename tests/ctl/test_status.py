@@ -89,6 +89,40 @@ def test_a_failed_service_says_why(peer: Peer, run: Run) -> None:
     assert f"   Main PID: {PID} (code=killed, signal=KILL)" in said.out
 
 
+def test_who_outlived_its_time_and_who_is_left(peer: Peer, run: Run) -> None:
+    rows: list[tuple[Any, ...]] = [(pid, f"x{pid}", 10_000_000, "S (sleeping)", "do_wait", []) for pid in range(1, 7)]
+    rows.append((7, "sleep 1000", 10_000_000, "S (sleeping)", "hrtimer_nanosleep", ["tcp 0.0.0.0:80 listening"]))
+    peer.add("a.service", ActiveState="failed", Result="timeout", Hint="do this")
+    peer.units["a.service"]["Stragglers"] = ("a(ustssas)", rows)
+    peer.answers["GetUnitProcesses"] = lambda name: ("a(sus)", ([("/x/a.service", 2**22 + 1, "/bin/rest")],))
+    lines = run("status", "a").out.splitlines()
+    at = lines.index("     Killed: after 10s: pid 4 x4, S (sleeping) in do_wait")
+    assert lines[at + 3 : at + 7] == [
+        "             after 10s: pid 7 sleep 1000, S (sleeping) in hrtimer_nanosleep, tcp 0.0.0.0:80 listening",
+        "             and 3 more: unitctl show -p Stragglers a.service",
+        "       Left: pid 4194305 /bin/rest",
+        "       Hint: do this",
+    ]
+    assert json.loads(run("-o", "json", "status", "a").out)[0]["stragglers"][-1] == {
+        "pid": 7,
+        "command": "sleep 1000",
+        "waited_us": 10_000_000,
+        "state": "S (sleeping)",
+        "wait": "hrtimer_nanosleep",
+        "sockets": ["tcp 0.0.0.0:80 listening"],
+    }
+
+
+def test_why_a_unit_cannot_be_used_is_said_once(peer: Peer, run: Run) -> None:
+    problem = "cannot use a.service: a.service:4: ProtectSystem=: not carried out"
+    error = ("org.pyzinit.Error.BadUnitSetting", problem)
+    peer.add("a.service", LoadState="bad-setting", LoadError=error)
+    peer.units["a.service"]["Problems"] = ("as", [problem, "a.service:5: another"])
+    out = run("status", "a").out
+    assert out.count("ProtectSystem=") == 1
+    assert "    Warning: a.service:5: another\n" in out
+
+
 @pytest.mark.parametrize(("state", "status"), [("active", 0), ("inactive", 3), ("activating", 3)])
 def test_exit_status_by_state(peer: Peer, run: Run, state: str, status: int) -> None:
     peer.add("a.service", ActiveState=state)
@@ -243,6 +277,15 @@ NEVER = 2**64 - 1
             [
                 "{ path=/bin/x ; argv[]=/bin/x ; flags=no-env-expand ; start_time=[Tue 2023-11-14 22:13:20 UTC] ; "
                 "stop_time=[Tue 2023-11-14 22:13:20 UTC] ; pid=9 ; code=exited ; status=3 }"
+            ],
+        ),
+        (
+            "Stragglers",
+            "a(ustssas)",
+            [(7, "sleep 9", 2_000_000, "S (sleeping)", "do_wait", ["tcp 0.0.0.0:80 listening", "udp 1.2.3.4:5"])],
+            [
+                "{ pid=7 ; command=sleep 9 ; waited=2s ; state=S (sleeping) ; wait=do_wait ; "
+                "sockets=tcp 0.0.0.0:80 listening, udp 1.2.3.4:5 }"
             ],
         ),
         ("StatusText", "s", "two\nlines", ["two\\nlines"]),

@@ -78,6 +78,22 @@ def test_who_gets_less_than_it_wants_is_told_so() -> None:
     assert unit.waited_s < unit.allotted_s < 10 < 60 <= unit.cut_from_s
 
 
+def test_a_stop_that_had_begun_before() -> None:
+    text = f"{BARE}[Service]\nTimeoutStopSec=60\nExecStart=/bin/a"
+    made = House({"a.service": text}, {"/bin/a": STUBBORN}, Config(shutdown_timeout=10 * SECOND))
+    made.start("a.service")
+    made.stop("a.service", span=5 * SECOND)
+    report = shut_down(made)
+    unit = only(report)
+    assert report.took_s is not None
+    assert unit.allotted_s is not None
+    assert unit.cut_from_s is not None
+    assert 5 <= unit.took_s - report.took_s <= 5.1
+    assert unit.allotted_s < 15
+    assert 60 <= unit.cut_from_s < 62
+    assert unit.signals[0].at_s == -5
+
+
 def test_a_command_that_hangs_and_one_that_fails() -> None:
     made = house(
         "TimeoutStopSec=3\nExecStart=/bin/a\nExecStop=/bin/stop\nExecStopPost=/bin/post",

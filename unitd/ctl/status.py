@@ -14,6 +14,7 @@ from unitd.ctl.terminal import BOLD, RED, YELLOW, cut, paint, printable, say, wi
 from unitd.ctl.when import ago, stamp
 
 LINES: Final = 10
+_KILLED_SHOWN: Final = 4
 NO_SUCH_UNIT: Final = 4
 NOT_RUNNING: Final = 3
 _LABEL: Final = 11
@@ -150,11 +151,12 @@ class View:
         if self.get("ActiveState") != "failed" or self.get("Result") != "timeout":
             return []
         rows = self.get("Stragglers", ())
+        more = len(rows) - _KILLED_SHOWN
         return [
             f"after {format_span(waited, 1000)}: pid {pid} {printable(command)}, "
             + ", ".join((f"{state} in {channel}" if channel else state, *map(printable, sockets)))
-            for pid, command, waited, state, channel, sockets in rows
-        ]
+            for pid, command, waited, state, channel, sockets in rows[-_KILLED_SHOWN:]
+        ] + ([f"and {more} more: unitctl show -p Stragglers {self.unit}"] if more > 0 else [])
 
     def _left_behind(self) -> list[str]:
         """Processes of a unit that is down."""

@@ -85,7 +85,9 @@ def _unit(gathered: Gathered, record: Record, now: int, stuck: Collection[str] |
     """`stuck`: the units of which somebody lived on; None: that is not known yet."""
     state, course = record.state, record.course or Course(now, ended=now)
     assert isinstance(state, Service)
+    # What was wanted when the shutdown began, and what had passed of a stop that had begun before.
     own = gathered.wanted.get(record.name, record.conf.stop_timeout)
+    own = own + max(0, gathered.began - course.began) if own < INFINITY else own
     allotted = min(own, course.limit - course.began) if course.limit < INFINITY else own
     lives = stuck is None or record.name in stuck
     full = {one.pid: one.command for one in course.evidence.stragglers} if course.evidence is not None else {}

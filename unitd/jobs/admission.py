@@ -101,6 +101,7 @@ def manual(graph: Graph, unit: Unit, type: JobType, *, reload_if_possible: bool 
             Kind.ONLY_BY_DEPENDENCY,
             unit.name,
             f"cannot {type} {unit.name}: {setting}=yes, so only a dependency may",
+            f"ask for a unit that needs it instead, or take {setting}=yes out of it",
         )
     return type
 
