@@ -222,19 +222,26 @@ class Lab:
 
     # --- doing ------------------------------------------------------------------------------------------
 
-    def run(self, *argv: str, bound: float = BOUND_S) -> Finished:
-        """Run a command inside, as root, foreign to the daemon; its output and errors together."""
+    def begin(self, *argv: str) -> subprocess.Popen[bytes]:
+        """A command inside, as root, foreign to the daemon; its output and errors together. It ends with the lab."""
         enter = ["nsenter", "--target", str(self.first), *NAMESPACES, "--root", "env", "--chdir=/"]
-        done = subprocess.run(
+        return subprocess.Popen(
             [*enter, *argv],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            timeout=bound,
-            check=False,
             env={"PATH": SEARCH, "PYTHONPATH": str(ROOT), "LANG": "C.UTF-8", "HOME": "/root"},
         )
-        return Finished(done.returncode, done.stdout.decode(errors="replace"))
+
+    def run(self, *argv: str, bound: float = BOUND_S) -> Finished:
+        """The same, to its end."""
+        with self.begin(*argv) as running:
+            try:
+                out, _ = running.communicate(timeout=bound)
+            except BaseException:
+                running.kill()
+                raise
+        return Finished(running.returncode, out.decode(errors="replace"))
 
     def unitctl(self, *words: str) -> Finished:
         """unitctl, aimed at the daemon."""
