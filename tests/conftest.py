@@ -156,6 +156,7 @@ def remove_cgroup(group: Path) -> None:
         poll = select.poll()
         poll.register(events, select.POLLPRI)
         (group / "cgroup.kill").write_text("1")
+        _kill_headless(group)
         while b"populated 1" in os.pread(events, 200, 0):
             left_ms = int(1000 * (deadline - time.monotonic()))
             if left_ms <= 0:
@@ -165,6 +166,15 @@ def remove_cgroup(group: Path) -> None:
         os.close(events)
     for directory, _, _ in os.walk(group, topdown=False):
         os.rmdir(directory)
+
+
+def _kill_headless(group: Path) -> None:
+    """Processes whose first thread has ended are passed over by cgroup.kill (seen on Linux 6.18)."""
+    for file in group.rglob("cgroup.procs"):
+        with contextlib.suppress(OSError):
+            for pid in map(int, file.read_text().split()):
+                if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+                    os.kill(pid, signal.SIGKILL)
 
 
 _serial = itertools.count()

@@ -70,7 +70,7 @@ class Daemon:
     """unitd on `units` (file name -> text) in `where`; a context. Without `target` it starts nothing.
 
     `uid`: who it runs as. `config`: the text of its configuration file. `below`: "" for a sub-tree in `cgroup`, else
-    a --cgroup that need not exist.
+    a --cgroup that need not exist. `descriptors`: how many it may have.
     """
 
     def __init__(
@@ -86,6 +86,7 @@ class Daemon:
         arguments: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
         python: str = sys.executable,
+        descriptors: int = 0,
     ) -> None:
         self.cgroup = cgroup
         self.units = where / "units"
@@ -99,7 +100,8 @@ class Daemon:
         argv += ["--runtime-dir", str(self.runtime), "--config", str(file), "--target", target]
         argv += ["--log-level", "debug", *(["--cgroup", below] if below else []), *arguments]
         as_user = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"] if uid else []
-        self._argv = ["sh", "-c", _JOIN, "sh", str(cgroup), *as_user, *argv]
+        limited = ["prlimit", f"--nofile={descriptors}:{descriptors}"] if descriptors else []
+        self._argv = ["sh", "-c", _JOIN, "sh", str(cgroup), *limited, *as_user, *argv]
         self._environment = {
             "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             "LANG": "C.UTF-8",
@@ -358,11 +360,12 @@ def command_line(pid: int) -> str:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether it exists and is no zombie."""
+    """Whether it exists and is no zombie; one whose first thread alone has ended looks like one, but has others."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0] not in "ZX"
+        fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
     except OSError:
         return False
+    return fields[0] not in "ZX" or (fields[0] == "Z" and int(fields[17]) > 1)
 
 
 def parent(pid: int) -> int:

@@ -192,6 +192,7 @@ class Private:
         self.path = path
         self.paused = False
         """No call is taken, and no client accepted."""
+        self._is_full = False
         self._log = log
         self._root_only = root_only
         self._count = 0
@@ -247,12 +248,15 @@ class Private:
                 if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
                     self._rest(error)
                 return
+            self._is_full = False
             sock.setblocking(False)
             self._welcome(sock)
 
     def _rest(self, error: OSError) -> None:
         """No descriptors are left: look again later, instead of being woken for the same client at once."""
-        self._log(Level.WARNING, f"cannot accept a client: {error.strerror}")
+        if not self._is_full:
+            self._log(Level.WARNING, f"cannot accept a client: {error.strerror}; it is tried every {_RETRY_S:g} s")
+        self._is_full = True
         self.loop.remove_reader(self._socket)
         self.loop.call_later(_RETRY_S, self._resume)
 

@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from unitd.host import processes
+from unitd.host import processes, reserve
 from unitd.host.children import Children
 from unitd.host.inotify import IN_MODIFY, Inotify
 from unitd.host.mountinfo import Mounted, mounted
@@ -335,7 +335,7 @@ def _below(directory: str) -> list[str]:
     try:
         if os.stat(directory).st_nlink == 2:
             return []
-        with os.scandir(directory) as entries:
+        with reserve.sure(os.scandir, directory) as entries:
             return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
     except OSError:
         return []
@@ -363,7 +363,7 @@ def _read(path: str) -> str:
 
 
 def _write(path: str, text: str) -> None:
-    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    fd = reserve.sure(os.open, path, os.O_WRONLY | os.O_CLOEXEC)
     try:
         os.write(fd, text.encode())
     finally:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from unitd.host import processes
+from unitd.host import processes, reserve
 from unitd.host.children import Children
 from unitd.host.forensics import Forensics
 from unitd.host.ports import Groups, Post
@@ -186,7 +186,7 @@ class Killer:
         """The signal, and those that go with it, to the process that has this start time, and to no other."""
         done.seen.add(target.pid)
         try:
-            pidfd = os.pidfd_open(target.pid)
+            pidfd = reserve.sure(os.pidfd_open, target.pid)
         except ProcessLookupError:
             return
         except OSError as error:

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from msgspec import Struct
 from msgspec.structs import replace
 
+from unitd.host import reserve
 from unitd.model.states import in_state
 
 INVOCATION = b"INVOCATION_ID="
@@ -103,7 +104,7 @@ def birth(pid: int) -> int:
 
 def all_pids() -> list[int]:
     """Every pid, in order of number."""
-    return sorted(int(name) for name in os.listdir("/proc") if name.isdecimal())
+    return sorted(int(name) for name in reserve.sure(os.listdir, "/proc") if name.isdecimal())
 
 
 def everyone() -> dict[int, Process]:
@@ -200,7 +201,7 @@ def slowest(process: Process) -> Process:
     if process.threads < 2:
         return process
     try:
-        threads = sorted(map(int, os.listdir(f"/proc/{process.pid}/task")))[:_THREADS_LOOKED_AT]
+        threads = sorted(map(int, reserve.sure(os.listdir, f"/proc/{process.pid}/task")))[:_THREADS_LOOKED_AT]
     except OSError:
         return process
     living = [thread for each in threads if (thread := read(each)) is not None and thread.state not in "ZX"]
@@ -218,7 +219,7 @@ def described(pid: int, unit: str) -> str:
 def send(pid: int, born: int, number: int) -> None:
     """Signal the process that has this start time, and no other; one that is gone or not ours to signal is left."""
     with contextlib.suppress(OSError):
-        pidfd = os.pidfd_open(pid)
+        pidfd = reserve.sure(os.pidfd_open, pid)
         try:
             if birth(pid) == born:
                 signal.pidfd_send_signal(pidfd, number)
@@ -229,7 +230,7 @@ def send(pid: int, born: int, number: int) -> None:
 def refusal(process: Process) -> str:
     """Why we may not signal it; "" when we may, or when it is gone."""
     try:
-        pidfd = os.pidfd_open(process.pid)
+        pidfd = reserve.sure(os.pidfd_open, process.pid)
         try:
             signal.pidfd_send_signal(pidfd, 0)
         finally:
@@ -244,7 +245,7 @@ def refusal(process: Process) -> str:
 def read_file(path: str, most: int = 1 << 20) -> bytes:
     """A file of /proc or /sys as far as `most` bytes; b"" when it cannot be read."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        fd = reserve.sure(os.open, path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return b""
     try:
@@ -262,7 +263,7 @@ def read_file(path: str, most: int = 1 << 20) -> bytes:
 def _start(path: str) -> bytes:
     """What one read gives; for files that are short, and looked at often."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        fd = reserve.sure(os.open, path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return b""
     try:

@@ -10,7 +10,6 @@ import asyncio
 import errno
 import marshal
 import os
-import resource
 import signal
 import socket
 import sys
@@ -21,7 +20,7 @@ from typing import Any
 
 from unitd.executor import child as child_side
 from unitd.executor import server as server_side
-from unitd.host import processes
+from unitd.host import processes, reserve
 from unitd.host.children import Child, Children
 from unitd.host.keeper import EXECUTOR, Shelf
 from unitd.host.ports import Post, Surroundings
@@ -94,9 +93,8 @@ class Spawner:
         self.executor = EXECUTOR
         self.server = 0
         """The fork server's pid until it is reaped; 0: there is none."""
-        self.nofile = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self.nofile = reserve.limit()
         """The limits that the daemon was started with: what services get, whatever the daemon itself needs."""
-        resource.setrlimit(resource.RLIMIT_NOFILE, (self.nofile[1], self.nofile[1]))
 
     # --- asking ---------------------------------------------------------------------------------------
 
@@ -162,7 +160,7 @@ class Spawner:
             self._loop.remove_reader(pipe)
             os.close(pipe)
         self._pipes.clear()
-        resource.setrlimit(resource.RLIMIT_NOFILE, self.nofile)
+        reserve.give_back(self.nofile)
 
     # --- sending --------------------------------------------------------------------------------------
 
