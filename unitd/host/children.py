@@ -36,6 +36,13 @@ MOST_GIVEN = 4096
 """Ids that are kept without asking whether anybody still carries them."""
 
 
+class Kept(Struct, frozen=True):
+    """Of whom there is a memory beside the living children: invocation ids, and sessions by number."""
+
+    given: dict[str, Given]
+    leaders: dict[int, Given]
+
+
 class Children:
     """All living children by pid; a zombie is in it until it is reaped."""
 
@@ -97,6 +104,15 @@ class Children:
         for pid in self._leaders.keys() - self._by_pid.keys() - sessions:
             del self._leaders[pid]
         self._most = max(MOST_GIVEN, 2 * (len(self.given) + len(self._leaders)))
+
+    def kept(self) -> Kept:
+        """What another program image of this process cannot see any more."""
+        return Kept(dict(self.given), dict(self._leaders))
+
+    def take_up(self, kept: Kept) -> None:
+        """Go on where another program image stopped."""
+        self.given.update(kept.given)
+        self._leaders.update(kept.leaders)
 
     def __iter__(self) -> Iterator[Child]:
         return iter(list(self._by_pid.values()))

@@ -12,6 +12,7 @@ from msgspec import Struct
 from unitd.host import processes, trees
 from unitd.host.cgroups import Cgroups, open_cgroups
 from unitd.host.children import Child, Children, Given
+from unitd.host.children import Kept as KeptChildren
 from unitd.host.forensics import Forensics
 from unitd.host.inotify import Inotify
 from unitd.host.keeper import Shelf
@@ -83,6 +84,7 @@ class Kept(Struct, frozen=True):
     nofile: tuple[int, int]
     server: int
     earlier: tuple[tuple[int, int], ...]
+    children: KeptChildren
 
 
 class Host:
@@ -229,11 +231,12 @@ class Host:
     def kept(self) -> Kept:
         """What another program image needs to go on."""
         earlier = tuple(sorted(self.kinship.earlier))
-        return Kept(self.groups.kept(), self.spawner.nofile, self.spawner.server, earlier)
+        return Kept(self.groups.kept(), self.spawner.nofile, self.spawner.server, earlier, self.children.kept())
 
     def take_up(self, kept: Kept) -> None:
         """Go on where another program image stopped."""
         self.groups.take_up(kept.groups)
+        self.children.take_up(kept.children)
         self.kinship.earlier = set(kept.earlier)
         self.spawner.nofile = kept.nofile
 
