@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from tests.host.host import BOUND_S, Execed, Signalled, Spawned, World
 from unitd.host import forensics, net_table, processes
 from unitd.host.forensics import Forensics
-from unitd.model.effects import Kill, Scope
+from unitd.model.effects import Kill, KillEverything, Scope
 from unitd.model.events import Evidence
 
 LISTENER = """
@@ -151,3 +151,16 @@ async def test_a_kill_looks_first_when_it_is_asked_to(here: World) -> None:
     assert [(one.pid, one.command) for one in told.evidence.stragglers] == [(pid, "/bin/sleep 1000")]
     assert told.evidence.stragglers[0].state == "S (sleeping)"
     assert told.evidence.log == ("said by a.service",)
+
+
+@pytest.mark.host
+async def test_the_last_of_all_are_looked_at_too(here: World) -> None:
+    here.spawn("/bin/sleep", "1000")
+    pid = (await here.told(Spawned)).pid
+    await here.told(Execed)
+    until_state(pid, "S")
+    here.host.perform(KillEverything(signal.SIGKILL))
+    told = await here.told(Signalled, unit="")
+    assert told.evidence is not None
+    assert pid in [one.pid for one in told.evidence.stragglers]
+    assert here.all(Signalled, unit="") == [told]

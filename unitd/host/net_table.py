@@ -1,7 +1,7 @@
 """Sockets in words, by the inode that /proc/PID/fd names: /proc/PID/net/tcp and its kin (proc_pid_net(5)).
 
-Inodes of sockets are unique on the machine, tables are one a network namespace; each is read once, as far as it is
-short enough to be read at all.
+Inodes of sockets are unique on the machine, tables are one a network namespace; each is read once, and only its
+beginning where it is very long.
 """
 
 import contextlib
@@ -42,16 +42,22 @@ class Sockets:
 
 def _rows(pid: int) -> Iterator[tuple[int, str]]:
     for kind in ("tcp", "tcp6", "udp", "udp6"):
-        for line in processes.read_file(f"/proc/{pid}/net/{kind}", _MOST).decode(errors="replace").splitlines()[1:]:
+        for line in _lines(f"/proc/{pid}/net/{kind}"):
             fields = line.split(None, 10)
             if len(fields) > 9 and fields[9].isdecimal():
                 yield int(fields[9]), internet(kind, *fields[1:4])
-    for line in processes.read_file(f"/proc/{pid}/net/unix", _MOST).decode(errors="replace").splitlines()[1:]:
+    for line in _lines(f"/proc/{pid}/net/unix"):
         fields = line.split(None, 7)
         if len(fields) > 6 and fields[6].isdecimal():
             listens = int(fields[3], 16) & _ACCEPTS
             path = fields[7] if len(fields) > 7 else "without a name"
             yield int(fields[6]), f"unix {path}" + (" listening" if listens else "")
+
+
+def _lines(path: str) -> list[str]:
+    """The whole lines of a table, as far as it is read, without its head."""
+    text = processes.read_file(path, _MOST).decode(errors="replace")
+    return text[: text.rfind("\n") + 1].splitlines()[1:]
 
 
 def internet(kind: str, local: str, remote: str, state: str) -> str:
