@@ -19,6 +19,7 @@ from unitd.model.effects import Kill, UnitNew
 from unitd.model.events import Leaving, PlanAsked
 from unitd.model.refusals import Kind, Refusal
 from unitd.model.states import INFINITY, SECOND
+from unitd.shutdown import budget
 from unitd.shutdown.plan import Plan, Reach, UnitPlan, shape
 
 STUBBORN = Program(ignores=frozenset({15, 6}))
@@ -135,9 +136,19 @@ def test_a_chain_of_five_that_want_twenty_seconds_each() -> None:
 def test_what_fits_is_not_cut_and_the_bound_is_less_than_the_cap() -> None:
     made = house({"a": "After=b.service|TimeoutStopSec=2", "b": "|TimeoutStopSec=3", "c": "|TimeoutStopSec=1"})
     plan = planned(made)
-    assert plan.bound == (2 + 5 + 3 + 5 + 1 + 3) * SECOND
+    number = sum(len(wave) for wave in plan.waves)
+    assert plan.bound == (2 + 5 + 3 + 5) * SECOND + budget.LATENCY + number * budget.LATENCY_PER_UNIT + 3 * SECOND
     assert [of(plan, name).begins for name in "abc"] == [0, 7 * SECOND, 0]
     assert units(plan)[:2] == [["a.service", "c.service"], ["b.service"]]
+
+
+def test_a_graph_that_is_deep_and_idle_has_time_enough_for_the_machine_itself() -> None:
+    targets = {f"t{n}.target": f"[Unit]\nDefaultDependencies=no\nAfter=t{n + 1}.target" for n in range(300)}
+    made = House(targets)
+    made.start(*targets)
+    plan = planned(made)
+    assert units(plan) == [[name] for name in targets]
+    assert plan.bound == budget.LATENCY + 300 * budget.LATENCY_PER_UNIT + budget.RESERVE_MOST
 
 
 def test_each_cut_is_told_once_and_nothing_else_is() -> None:

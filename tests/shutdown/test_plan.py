@@ -170,13 +170,13 @@ def test_a_chain_of_five_thousand() -> None:
 
 @given(st.integers(0, 10**12), st.integers(0, 3600 * SECOND), st.integers(0, 3600 * SECOND), st.booleans())
 def test_the_bounds_lie_within_the_cap(now: int, cap: int, span: int, spares: bool) -> None:
-    found = budget.bounds(now, cap, min(span, budget.for_waves(cap)), spares=spares)
+    found = budget.bounds(now, cap, min(span, budget.for_waves(cap)), units=7, spares=spares)
     assert now <= found.waves_end <= found.end <= found.bound <= now + cap
     assert found.waves_end >= now + min(span, budget.for_waves(cap))
 
 
 def test_without_end_there_is_no_bound() -> None:
-    found = budget.bounds(5, 30 * SECOND, 2 * SECOND, spares=False)
-    assert found.bound - 5 == 2 * SECOND + budget.LATENCY + budget.RESERVE_MOST
-    assert budget.bounds(5, INFINITY, INFINITY, spares=True).bound == INFINITY
-    assert budget.bounds(5, INFINITY, 2 * SECOND, spares=True).bound < INFINITY
+    found = budget.bounds(5, 30 * SECOND, 2 * SECOND, units=100, spares=False)
+    assert found.bound - 5 == (2 + 1 + 1 + 3) * SECOND
+    assert budget.bounds(5, INFINITY, INFINITY, units=1, spares=True).bound == INFINITY
+    assert budget.bounds(5, INFINITY, 2 * SECOND, units=1, spares=True).bound < INFINITY

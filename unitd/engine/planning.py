@@ -91,7 +91,7 @@ def outline(core: Core) -> Outline:
     most = budget.for_waves(cap)
     shared = budget.divide(most, found, {name: _need(core, record) for name, record in records.items()})
     worst = max((slot.ends for slot in _slots(found, shared, most, under_way).values()), default=0)
-    bounds = budget.bounds(core.now, cap, worst, spares=_may_spare(core))
+    bounds = budget.bounds(core.now, cap, worst, units=len(records), spares=_may_spare(core))
     return Outline(found, shared, _slots(found, shared, _left(core.now, bounds.waves_end), under_way), bounds)
 
 

@@ -20,7 +20,7 @@ RESERVE_PART = 5
 RESERVE_MOST = 3 * SECOND
 GRACE = 5 * SECOND
 """How long what was spared may take to obey SIGTERM at most (us)."""
-LATENCY = SECOND
+LATENCY, LATENCY_PER_UNIT = SECOND, SECOND // 100
 """What the machine itself may take beside the units: to start programs, to hear of their ends (us)."""
 
 
@@ -49,10 +49,13 @@ def for_waves(cap: int) -> int:
     return INFINITY if cap >= INFINITY else cap - reserve(cap)
 
 
-def bounds(now: int, cap: int, waves: int, *, spares: bool) -> Bounds:
-    """The instants for a shutdown that begins now, whose waves take `waves` at most; `spares`: it may spare some."""
+def bounds(now: int, cap: int, waves: int, *, units: int, spares: bool) -> Bounds:
+    """The instants for a shutdown of so many units that begins now, whose waves take `waves` by its plan.
+
+    `spares`: it may spare some processes, which are asked to end in the time after the waves.
+    """
     kept = reserve(cap)
-    waves_span = min(for_waves(cap), waves + LATENCY)
+    waves_span = min(for_waves(cap), waves + LATENCY + units * LATENCY_PER_UNIT)
     if waves_span >= INFINITY:
         return Bounds(INFINITY, INFINITY, INFINITY)
     span = min(cap, waves_span + kept + (GRACE if spares else 0))
