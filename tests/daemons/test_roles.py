@@ -96,14 +96,13 @@ def test_reexecuted(cgroups: str, role: str, uid: int, tmp_path: Path, cgroup: P
 
 
 def test_who_is_foreign_beside_others_is_left_alone(tmp_path: Path, cgroup: Path) -> None:
-    with Lab(tmp_path, cgroup, UNITS) as lab:
-        with lab.begin("/bin/sleep", "1007") as beside:
-            lab.until(lambda: "/bin/sleep 1007" in lab.processes().values(), "the other")
-            start_all(lab)
-            assert lab.unitctl("exit").code == 0
-            assert lab.wait_for_end() == 0
-            assert set(lab.processes().values()) == {"/bin/sleep 1007"}
-            beside.kill()
+    with Lab(tmp_path, cgroup, UNITS) as lab, lab.begin("/bin/sleep", "1007") as beside:
+        lab.until(lambda: "/bin/sleep 1007" in lab.processes().values(), "the other")
+        start_all(lab)
+        assert lab.unitctl("exit").code == 0
+        assert lab.wait_for_end() == 0
+        assert set(lab.processes().values()) == {"/bin/sleep 1007"}
+        beside.kill()
 
 
 @pytest.mark.parametrize("role", ["init", "beside"])

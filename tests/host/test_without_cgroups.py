@@ -5,12 +5,49 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
-from tests.host.host import CgroupEmpty, Execed, ProcessExited, Signalled, Spawned, World
+import pytest
+
+from tests.host.host import BOUND_S, CgroupEmpty, Execed, ProcessExited, Signalled, Spawned, World, invocation_of
 from tests.host.test_kill import ESCAPE
+from tests.host.test_sweep import PARENT
+from unitd.host import processes
+from unitd.host.children import Child
 from unitd.model.effects import KillEverything, Verify
 from unitd.model.events import Survivors
+
+BOMB = """
+import os, resource, signal, time
+os.setgid(61234)
+os.setuid(61234)
+resource.setrlimit(resource.RLIMIT_NPROC, (60, 60))
+end, count = time.monotonic() + 60, 0
+while time.monotonic() < end and count < 100000:
+    count += 1
+    signal.alarm(60)
+    try:
+        if os.fork() == 0 and count % 2:
+            os._exit(0)
+    except BlockingIOError:
+        pass
+    try:
+        while os.waitpid(-1, os.WNOHANG) != (0, 0):
+            pass
+    except ChildProcessError:
+        pass
+"""
+"""As many as the limit allows, of a user that nobody else is; the dead are replaced at once."""
+BARE = """
+import os
+if os.fork():
+    os._exit(0)
+if os.fork():
+    os._exit(0)
+os.execve("/bin/sleep", ["sleep", "100"], {})
+"""
 
 
 async def test_from_start_to_end(bare: World) -> None:
@@ -89,3 +126,93 @@ async def test_an_orphan_without_its_mark_is_claimed(bare: World, tmp_path: Path
     assert not groups.claim("c.service", pid)
     bare.kill(signal.SIGKILL, unit, sure=True)
     await bare.until(lambda: groups.members(unit) == [])
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="to be somebody else needs root")
+@pytest.mark.parametrize("everything", [False, True])
+async def test_a_bomb_under_a_process_limit(bare: World, everything: bool) -> None:
+    """The dead make room for those who fork as fast as they may: so all are stopped before any is killed."""
+    bare.python(BOMB)
+    await bare.told(Execed)
+    while len(bare.host.groups.members("a.service")) < 20:
+        await asyncio.sleep(0)
+    if everything:
+        bare.host.perform(KillEverything(signal.SIGKILL))
+    else:
+        bare.kill(signal.SIGKILL, sure=True)
+    await bare.told(CgroupEmpty)
+    async with asyncio.timeout(BOUND_S):
+        while True:
+            bare.host.perform(Verify())
+            count = len(bare.all(Survivors)) + 1
+            if (await bare.told(Survivors, count=count)) == Survivors():
+                break
+
+
+async def test_a_look_alike_outlives_a_stop(bare: World) -> None:
+    """Somebody copied the environment of a service; its parent was there before the daemon was one."""
+    parent = subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", PARENT, invocation_of("a.service")], stdout=subprocess.PIPE, text=True
+    )
+    assert parent.stdout is not None
+    try:
+        bare.host.kinship.earlier.add((parent.pid, processes.birth(parent.pid)))
+        bare.spawn("/bin/sleep", "100")
+        main = (await bare.told(Spawned)).pid
+        await bare.told(Execed)
+        pid = int(parent.stdout.readline())
+        assert bare.host.groups.members("a.service") == [main]
+        bare.kill(signal.SIGKILL, sure=True)
+        await bare.told(CgroupEmpty)
+        assert len((await bare.told(Signalled)).sent) == 1
+        alike = processes.read(pid)
+        assert alike is not None
+        assert alike.state == "S"
+        os.kill(pid, signal.SIGKILL)
+    finally:
+        parent.stdout.close()
+        parent.kill()
+        parent.wait()
+
+
+async def test_who_left_an_earlier_run_is_still_the_unit_s(bare: World) -> None:
+    """Its id is not the unit's last one, and it was never seen before its parents were gone."""
+    bare.python(ESCAPE)
+    await bare.told(ProcessExited)
+    children = bare.host.children
+    children.add(Child("a.service", 1 << 22, processes.ticks(), invocation="of a later run"))
+    children.remove(1 << 22)
+    await members(bare, 1)
+    bare.kill(signal.SIGKILL, sure=True)
+    await bare.told(CgroupEmpty)
+
+
+async def test_one_in_the_session_of_the_main_process_is_the_unit_s(bare: World, tmp_path: Path) -> None:
+    """Without its environment and its parent: none of the processes between was ever seen."""
+    bare.python(BARE)
+    await bare.told(ProcessExited)
+    (left,) = await members(bare, 1)
+    assert processes.invocation(left) == ""
+    bare.kill(signal.SIGTERM)
+    await bare.told(CgroupEmpty)
+
+
+async def test_one_that_left_all_behind_is_nobody_s_but_ends_with_the_daemon(bare: World) -> None:
+    """What a unit's stop cannot tell: no environment, no session, no parent of the unit's, and a sibling that lives."""
+    bare.python(BARE.replace("os._exit(0)", "os._exit(0)\nos.setsid()", 1))
+    await bare.told(ProcessExited)
+    bare.host.perform(Verify())
+    (left,) = (await bare.told(Survivors)).left
+    assert (left.unit, left.found) == ("", "child")
+    bare.host.perform(KillEverything(signal.SIGTERM))
+    async with asyncio.timeout(BOUND_S):
+        while (process := processes.read(left.pid)) is not None and process.is_alive:
+            await asyncio.sleep(0.005)
+
+
+async def members(bare: World, count: int) -> list[int]:
+    """Wait until the unit has so many."""
+    async with asyncio.timeout(BOUND_S):
+        while len(found := bare.host.groups.members("a.service")) != count:
+            await asyncio.sleep(0)
+    return found
