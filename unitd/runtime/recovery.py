@@ -129,21 +129,27 @@ def completed(
         pids = host.groups.members(unit)
         saved = known.get(unit)
         if not pids:
-            host.groups.release(unit)
+            if saved is None or _rests(saved):
+                host.groups.release(unit)
         elif saved is None and unit.endswith(".service") and is_loadable(unit):
             found.append(_put_together(unit, pids, now))
             main = found[-1].state.main  # type: ignore[union-attr]
             who = f"process {main.pid} is taken for its main process" if main is not None else "it has no main process"
             warn(f"no record tells of {unit}, which has {len(pids)} processes: {who}")
-        elif saved is None or (isinstance(saved.state, phases.Service) and _rests(saved.state)):
+        elif saved is None or _rests(saved):
             why = "is no unit that can be loaded" if saved is None else "rests"
             named = ", ".join(processes.described(pid, "") for pid in pids[:20])
             warn(f"cannot take over what runs in the cgroup of {unit}, which {why}: {named}")
     return replace(past, units=(*past.units, *found))
 
 
-def _rests(service: phases.Service) -> bool:
-    return isinstance(service.phase, phases.Dead | phases.AutoRestart) and not service.populated
+def _rests(saved: Saved) -> bool:
+    """It is a service, and the record knows of no process in its cgroup."""
+    match saved.state:
+        case phases.Service(phase=phases.Dead() | phases.AutoRestart(), populated=False):
+            return True
+        case _:
+            return False
 
 
 def _put_together(unit: str, pids: Collection[int], now: int) -> Saved:
