@@ -41,13 +41,19 @@ while time.monotonic() < end and count < 100000:
 """
 """As many as the limit allows, of a user that nobody else is; the dead are replaced at once."""
 BARE = """
-import os
+import os, sys
+heard, told = os.pipe()
 if os.fork():
+    os.close(told)
+    os.read(heard, 1)
     os._exit(0)
+if "apart" in sys.argv:
+    os.setsid()
 if os.fork():
     os._exit(0)
 os.execve("/bin/sleep", ["sleep", "100"], {})
 """
+"""Ends when what it leaves runs another program, in an empty environment; "apart": in a session of its own."""
 
 
 async def test_from_start_to_end(bare: World) -> None:
@@ -198,8 +204,8 @@ async def test_one_in_the_session_of_the_main_process_is_the_unit_s(bare: World,
 
 
 async def test_one_that_left_all_behind_is_nobody_s_but_ends_with_the_daemon(bare: World) -> None:
-    """What a unit's stop cannot tell: no environment, no session, no parent of the unit's, and a sibling that lives."""
-    bare.python(BARE.replace("os._exit(0)", "os._exit(0)\nos.setsid()", 1))
+    """What a unit's stop cannot tell: no environment, no session and no parent of the unit's."""
+    bare.python(BARE, "apart")
     await bare.told(ProcessExited)
     bare.host.perform(Verify())
     (left,) = (await bare.told(Survivors)).left
