@@ -108,6 +108,18 @@ def test_a_command_that_hangs_and_one_that_fails() -> None:
     assert status.reason.startswith("ExecStop= did not end in time (TimeoutStopSec= is 3s)")
 
 
+def test_who_is_not_waited_for_is_told_as_killed() -> None:
+    made = house("ExecStart=/bin/a", {"/bin/a": Program(slow=5 * SECOND)})
+    made.start("a.service")
+    made.shutdown(force=True)
+    made.run()
+    (leave,) = made.effects(Leave)
+    assert leave.report is not None
+    unit = only(leave.report)
+    assert unit.signals[-1].signal == "SIGKILL"
+    assert (unit.escalated, [one.pid for one in unit.killed]) == (True, [101])
+
+
 def test_waves_are_told_of_and_units_without_processes_are_counted() -> None:
     made = House(
         {

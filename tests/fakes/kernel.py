@@ -134,6 +134,7 @@ class Kernel:
     _traffic: set[str] = field(default_factory=set)
     open_sockets: set[str] = field(default_factory=set)
     _names: dict[str, int] = field(default_factory=dict)
+    _looked_at: set[int] = field(default_factory=set)
 
     # --- time -----------------------------------------------------------------------------------------
 
@@ -327,11 +328,14 @@ class Kernel:
 
     def _kill_everything(self, signal: int) -> Iterable[Event]:
         order = sorted(self.living, key=lambda pid: (-self._depth(pid), pid))
-        seen = tuple(self._seen(pid) for pid in order)
+        fresh = [pid for pid in order if signal == SIGKILL and pid not in self._looked_at]
+        self._looked_at.update(fresh)
+        for unit in sorted({self.living[pid].owner for pid in fresh}):
+            of = [pid for pid in fresh if self.living[pid].owner == unit]
+            sent = tuple(Target(pid, self._depth(pid), unit) for pid in of)
+            yield Signalled(unit, signal, sent, evidence=Evidence(tuple(self._seen(pid) for pid in of)))
         for pid in order:
             self._send(pid, signal)
-        if signal == SIGKILL:
-            yield Signalled("", signal, (), evidence=Evidence(seen))
 
     def _survivors(self) -> Iterable[Event]:
         yield Survivors(tuple(Left(pid, unit=living.owner) for pid, living in sorted(self.living.items())))

@@ -160,7 +160,6 @@ async def test_the_last_of_all_are_looked_at_too(here: World) -> None:
     await here.told(Execed)
     until_state(pid, "S")
     here.host.perform(KillEverything(signal.SIGKILL))
-    told = await here.told(Signalled, unit="")
+    told = await here.told(Signalled)
     assert told.evidence is not None
-    assert pid in [one.pid for one in told.evidence.stragglers]
-    assert here.all(Signalled, unit="") == [told]
+    assert [one.pid for one in told.sent] == [one.pid for one in told.evidence.stragglers] == [pid]

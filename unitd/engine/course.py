@@ -59,12 +59,15 @@ class Course:
         if len(self.signals) < _MOST_STEPS and (not self.signals or self.signals[-1].signal != kill.signal):
             self.signals.append(Sent(kill.signal, now))
 
-    def signalled(self, event: Signalled) -> bool:
-        """It was sent; whether it went to somebody who had SIGKILL before."""
-        for sent in self.signals:
-            if sent.signal == event.signal:
-                sent.count += len(event.sent)
-                break
+    def signalled(self, event: Signalled, now: int) -> bool:
+        """It was sent, or to everybody at the end of a shutdown; whether it went to somebody who had SIGKILL before."""
+        sent = next((each for each in self.signals if each.signal == event.signal), None)
+        if sent is None:
+            sent = Sent(event.signal, now)
+            self.signals.append(sent)
+        sent.count += len(event.sent)
+        if event.evidence is not None and not self.examined:
+            self.examined = now
         if event.evidence is not None and (event.evidence.stragglers or self.evidence is None):
             self.evidence = event.evidence
         if event.signal != SIGKILL:

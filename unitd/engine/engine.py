@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from unitd.engine import consequences, ending, left_over, queueing, reasons, reloading, requests, snapshot, work
 from unitd.engine.core import Core
+from unitd.engine.course import Course
 from unitd.engine.record import Record
 from unitd.engine.snapshot import Life, Saved, Snapshot
 from unitd.engine.units import Units, UnitSource
@@ -179,11 +180,13 @@ class Engine:
         """Signals were sent; who was killed because its time was up is told of first, with what kept it."""
         core = self.core
         record = core.units.known(event.unit)
+        if core.ending is not None:
+            core.ending.gathered.examined(event)
         if record is None:
-            if core.ending is not None:
-                core.ending.gathered.examined(event)
             return
-        survived = record.course is not None and record.course.signalled(event)
+        if record.course is None and core.ending is not None:
+            record.course = Course(core.now)
+        survived = record.course is not None and record.course.signalled(event, core.now)
         for text in reasons.evidence_lines(event.unit, event.evidence, survived=survived):
             core.log(Level.ERR if survived else Level.WARNING, text, event.unit)
         core.step(record, event)

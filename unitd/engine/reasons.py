@@ -51,7 +51,11 @@ def hint(record: Record) -> str:
         return ""
     if record.active.is_down and state.populated:
         return left_behind(record)
-    if state.result is not Result.TIMEOUT or course is None or not course.examined:
+    if course is None or state.result is Result.SUCCESS:
+        return ""
+    if any(_has_failed(record, run) for run in (*state.runs.get("ExecStop", ()), *state.runs.get("ExecStopPost", ()))):
+        return f"see what its stop command printed: unitctl logs {record.name}"
+    if state.result is not Result.TIMEOUT or not (course.examined or course.hung):
         return ""
     found = course.evidence.stragglers if course.evidence is not None else ()
     said = next((words for one in found if (words := what_keeps(one))), "")
@@ -62,6 +66,12 @@ def hint(record: Record) -> str:
         return f"see what {command} waits for: unitctl logs {record.name}; TimeoutStopSec= is the time for it"
     asked = f"SIG{signal_name(course.signals[0].signal)}" if course.signals else "its stop signal"
     return f"let it end on {asked}, name another by KillSignal=, or give it more time by TimeoutStopSec="
+
+
+def _has_failed(record: Record, run: Run) -> bool:
+    """Whether a command of the latest stop failed by itself."""
+    began = record.course.began if record.course is not None else INFINITY
+    return run.exit is not None and run.started >= began and not record.conf.clean(run.exit, daemon=False)
 
 
 def is_stuck(record: Record) -> bool:

@@ -17,7 +17,7 @@ from unitd.host.forensics import Forensics
 from unitd.host.inotify import Inotify
 from unitd.host.keeper import Shelf
 from unitd.host.kill import Killer
-from unitd.host.kin import Kinship
+from unitd.host.kin import Kin, Kinship
 from unitd.host.orphans import Orphans
 from unitd.host.ports import Groups, KeptGroups, LogSink, Post, SocketSource, Surroundings
 from unitd.host.processes import Process
@@ -44,7 +44,7 @@ from unitd.model.effects import (
     WatchPidFile,
     WatchSockets,
 )
-from unitd.model.events import ConditionsChecked, MainGuessed, Signalled, SpawnFailed
+from unitd.model.events import ConditionsChecked, MainGuessed, Signalled, SpawnFailed, Target
 
 
 class Logs(LogSink, Protocol):
@@ -135,6 +135,7 @@ class Host:
         )
         placed = self.groups.everyone if isinstance(self.groups, Cgroups) else None
         self._forensics = Forensics(self._remembered, logs.printed)
+        self._examined: set[tuple[int, int]] = set()
         self._sweep = Sweep(self.kinship, self.groups, placed or dict, self._examine)
         self._orphans = Orphans(loop, post, self.children, self.kinship, self.groups, placed, self.is_unborn)
         self.reaper = Reaper(
@@ -253,11 +254,17 @@ class Host:
         """It may be a process that was asked for, and the answer with its pid is still under way."""
         return self.spawner.is_waiting and self.children.get(pid) is None
 
-    def _examine(self, order: Sequence[Process]) -> None:
-        """The last of all are about to get SIGKILL."""
-        evidence = self._forensics.look_now(order)
-        if evidence.stragglers:
-            self._post(Signalled("", signal.SIGKILL, (), evidence=evidence))
+    def _examine(self, order: Sequence[Kin]) -> None:
+        """The last of all are about to get SIGKILL: each is looked at once, and told of with its unit."""
+        of: dict[str, list[Process]] = {}
+        for each in order:
+            if (who := (each.process.pid, each.process.birth)) not in self._examined:
+                self._examined.add(who)
+                of.setdefault(each.unit, []).append(each.process)
+        for unit, found in of.items():
+            evidence = self._forensics.look_now(found)
+            sent = tuple(Target(process.pid, 0, process.command) for process in found)
+            self._post(Signalled(unit, signal.SIGKILL, sent, evidence=evidence))
 
     def _remembered(self, pid: int) -> str:
         child = self.children.get(pid)

@@ -25,6 +25,7 @@ from unitd.model.events import Left, Survivors
 
 LEFT_ALONE = "left alone"
 _PASSES = 16
+_ASKINGS = 2
 _LOOKS = 3
 _GRACE_S = 0.3
 """The least time between SIGTERM and SIGKILL for a foreign process."""
@@ -41,7 +42,7 @@ class Sweep:
         kinship: Kinship,
         groups: Groups,
         placed: Callable[[], Mapping[int, str]],
-        examine: Callable[[Sequence[Process]], None],
+        examine: Callable[[Sequence[Kin]], None],
     ) -> None:
         self._kinship, self._groups, self._placed, self._examine = kinship, groups, placed, examine
         self._is_last = False
@@ -76,7 +77,7 @@ class Sweep:
             look = self._look()
             if self._is_last:
                 found = {pid: each.process for pid, each in look.ours.items()}
-                self._examine([found[target.pid] for target in in_order(found, ())])
+                self._examine([look.ours[target.pid] for target in in_order(found, ())])
             foreign = [left for left in self._foreign(look, claims) if not left.note]
             self._signal_ours(number, look)
             for left in foreign:
@@ -115,24 +116,32 @@ class Sweep:
 
     # --- signals ------------------------------------------------------------------------------------
 
-    def _signal_ours(self, number: int, look: Look) -> None:
+    def _ask(self, number: int, look: Look) -> None:
+        """Who is born meanwhile is asked too; a stopped one hears nothing before SIGCONT."""
+        asked: set[tuple[int, int]] = set()
+        for _ in range(_ASKINGS):
+            found = {pid: each.process for pid, each in look.ours.items() if (pid, each.process.birth) not in asked}
+            for target in in_order(found, ()):
+                asked.add((target.pid, found[target.pid].birth))
+                _send(found[target.pid], number, signal.SIGCONT)
+            look = self._look_once(marks=False)
+
+    def _kill(self, look: Look) -> None:
         """Who is outside of cgroups is stopped before anybody is killed, or could fork on while others die."""
-        seen: dict[int, Process] = {}
+        found = {pid: each.process for pid, each in look.ours.items()}
+        stopped: set[tuple[int, int]] = set()
         for _ in range(_PASSES):
-            fresh = {pid: each for pid, each in look.ours.items() if not _same(seen.get(pid), each.process)}
+            outside = [each.process for each in look.ours.values() if each.found != CGROUP]
+            fresh = [process for process in outside if (process.pid, process.birth) not in stopped]
             if not fresh:
                 break
-            found = {pid: each.process for pid, each in fresh.items()}
-            seen |= found
-            for target in in_order(found, ()):
-                if not self._is_last:
-                    _send(found[target.pid], number, signal.SIGCONT)
-                elif fresh[target.pid].found != CGROUP:
-                    _send(found[target.pid], signal.SIGSTOP)
+            for process in fresh:
+                found[process.pid] = process
+                stopped.add((process.pid, process.birth))
+                _send(process, signal.SIGSTOP)
             look = self._look_once(marks=False)
-        if self._is_last:
-            for target in in_order(seen, ()):
-                _send(seen[target.pid], number)
+        for target in in_order(found, ()):
+            _send(found[target.pid], signal.SIGKILL)
 
     def _signal_foreign(self, number: int, foreign: Left) -> None:
         """SIGTERM at first, whatever the others get."""
@@ -143,10 +152,6 @@ class Sweep:
             processes.send(*key, signal.SIGCONT)
         elif now - asked >= _GRACE_S:
             processes.send(*key, number)
-
-
-def _same(one: Process | None, other: Process) -> bool:
-    return one is not None and one.birth == other.birth
 
 
 def _send(process: Process, *numbers: int) -> None:

@@ -122,7 +122,7 @@ class Evidence(Struct, frozen=True):
 class Signalled(Struct, frozen=True):
     """A Kill was carried out: to whom, in the order of sending. `left`: who could not be signalled, and why.
 
-    `evidence`: what a Kill with `examine` found. Unit "": a KillEverything.
+    `evidence`: what a Kill with `examine` found, or a KillEverything by SIGKILL. Unit "": of no known unit.
     """
 
     unit: str
