@@ -113,6 +113,8 @@ def limit(core: Core, record: Record) -> int:
 
 def _tell_cut(core: Core, record: Record, state: Service, allotment: int) -> None:
     """Say what becomes of the unit's TimeoutStopSec= when there is not enough time for all of it."""
+    if allotment >= INFINITY:
+        return
     parts = ladder.ahead(state, record.conf)
     needs, own = ladder.of(state, record.conf, core.now), record.conf.stop_timeout
     for part, need, share in zip(parts, needs, ladder.shares(needs, allotment), strict=True):

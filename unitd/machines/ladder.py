@@ -29,33 +29,31 @@ _ORDER: tuple[Part, ...] = (
     *(Stage.STOP, Rung.TERM, Rung.ABORT, Rung.KILL),
     *(Stage.STOP_POST, Rung.FINAL_TERM, Rung.FINAL_ABORT, Rung.FINAL_KILL),
 )
+_PLACE = {part: place for place, part in enumerate(_ORDER)}
 
 
 def whole(conf: ServiceConf) -> tuple[Part, ...]:
     """All steps that a stop of a running service may have, in order.
 
-    The last three are for what ExecStopPost= leaves behind; without it nobody is asked twice.
+    The last rungs are for what ExecStopPost= leaves behind; without it nobody is asked twice.
     """
-    asks, kill = conf.kill.mode != "none", conf.kill.mode != "none" and conf.kill.send_sigkill
-    aborts = asks and conf.stop_failure == "abort"
-    post = bool(conf.commands.get(Stage.STOP_POST))
-    has = {
-        Stage.STOP: bool(conf.commands.get(Stage.STOP)),
-        Rung.TERM: asks,
-        Rung.ABORT: aborts,
-        Rung.KILL: kill,
-        Stage.STOP_POST: post,
-        Rung.FINAL_TERM: post and asks,
-        Rung.FINAL_ABORT: post and aborts,
-        Rung.FINAL_KILL: post and kill,
-    }
-    return tuple(part for part in _ORDER if has[part])
+    stop = (Stage.STOP,) if conf.commands.get(Stage.STOP) else ()
+    parts = (*stop, *_rungs(conf, Rung.TERM, Rung.ABORT, Rung.KILL))
+    if not conf.commands.get(Stage.STOP_POST):
+        return parts
+    return (*parts, Stage.STOP_POST, *_rungs(conf, Rung.FINAL_TERM, Rung.FINAL_ABORT, Rung.FINAL_KILL))
+
+
+def _rungs(conf: ServiceConf, ask: Rung, abort: Rung, kill: Rung) -> list[Rung]:
+    if conf.kill.mode == "none":
+        return []
+    return [ask, *([abort] if conf.stop_failure == "abort" else []), *([kill] if conf.kill.send_sigkill else [])]
 
 
 def onward(conf: ServiceConf, part: Part) -> tuple[Part, ...]:
     """A step and all that may follow it."""
-    place = _ORDER.index(part)
-    return (part, *(other for other in whole(conf) if _ORDER.index(other) > place))
+    place = _PLACE[part]
+    return (part, *(other for other in whole(conf) if _PLACE[other] > place))
 
 
 def ahead(service: Service, conf: ServiceConf) -> tuple[Part, ...]:

@@ -61,7 +61,9 @@ def run_stop(turn: Turn, result: Result) -> None:
     """ExecStop=, then the ladder."""
     turn.fail(result)
     turn.set(control=None, watchdog_at=0)
-    if not turn.run_stage(Stage.STOP, 0, _deadline(turn, Stage.STOP)):
+    if turn.commands(Stage.STOP):
+        turn.run_stage(Stage.STOP, 0, _deadline(turn, Stage.STOP))
+    else:
         signal(turn, Rung.TERM, Result.SUCCESS)
 
 
@@ -177,7 +179,9 @@ def run_stop_post(turn: Turn, result: Result) -> None:
     """ExecStopPost=, then whatever is left is ended."""
     turn.fail(result)
     turn.set(control=None)
-    if not turn.run_stage(Stage.STOP_POST, 0, _deadline(turn, Stage.STOP_POST)):
+    if turn.commands(Stage.STOP_POST):
+        turn.run_stage(Stage.STOP_POST, 0, _deadline(turn, Stage.STOP_POST))
+    else:
         signal(turn, Rung.FINAL_TERM, Result.SUCCESS)
 
 
