@@ -41,7 +41,7 @@ _KEYS: Final[Mapping[str, tuple[str, Callable[[str], Any]]]] = {
     "LogLevel": ("log_level", _one_of(*LOG_LEVELS)),
 }
 
-_NOT_YET: Final = frozenset(("OnRestart", "SystemdCompat"))
+_NOT_YET: Final = frozenset(("SystemdCompat",))
 """Known, and without effect so far."""
 
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import traceback
 from collections.abc import Sequence
 
 from unitd import __version__
@@ -91,6 +92,8 @@ class Daemon:
         self._clock = clock.Clock()
         self._presses: list[int] = []
         self._console: Console | None = None
+        self._has_begun = False
+        """Units are started, or taken over."""
         self._is_over = False
         """Everything is stopped, and no daemon has to know of it."""
         self._make()
@@ -101,7 +104,8 @@ class Daemon:
         for problem in problems:
             warn(str(problem))
         self._config = config
-        self._journal.set_level(options.log_level or config.log_level)
+        self._level = options.log_level or config.log_level
+        self._journal.set_level(self._level)
         host_facts = facts.host_facts(options.user)
         path = search_path(config, host_facts, options.unit_path, os.environ)
         self._dirs = UnitDirs(path, host_facts, config)
@@ -148,7 +152,7 @@ class Daemon:
         self._record = f"{options.state_dir}/started", head
         self._memory = Memory(self.engine, StartRecord(*self._record, self._loop, warn))
         if handed is not None:
-            self._journal.set_level(handed.level)
+            self._journal.set_level(handed.level or self._journal.level)
             self._logs.take_up(handed.logs)
             self._host.take_up(handed.host)
         self._host.spawner.start()
@@ -197,8 +201,19 @@ class Daemon:
     # --- life -----------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Listen, obey signals, and start the first target, or go on."""
+        """Listen, obey signals, and start the first target, or go on; raises what went wrong before anything was begun.
+
+        What goes wrong later ends like any other shutdown, in wait().
+        """
         self._obey_signals()
+        try:
+            self._begin()
+        except Exception as fault:
+            if self._handed is not None:
+                raise
+            self._give_up(fault)
+
+    def _begin(self) -> None:
         self._bus.listen(f"{self._options.runtime_dir}/private")
         if self._handed is not None:
             self._go_on_with(self._handed.units, resend=False)
@@ -213,6 +228,16 @@ class Daemon:
             self._handed = None
         self._renewal.obey()
         readiness.tell("READY=1")
+
+    def _give_up(self, fault: Exception) -> None:
+        """Stop what was started; what an earlier daemon started is not touched before it is taken over."""
+        if self._place is Place.MACHINE:
+            self._journal.say("crit", f"cannot do all of the start: {''.join(traceback.format_exception(fault))}")
+            return
+        if not self._has_begun and self._host.groups.everyone():
+            raise fault
+        self._journal.say("err", f"cannot start: {fault}")
+        self.pump.post(ShutdownAsked(0, Leaving.EXIT, 1, by=Caller(what="a start that failed")))
 
     def _recover(self) -> None:
         """Go on where a daemon stopped that was killed, and start the first target unless that one did."""
@@ -233,6 +258,7 @@ class Daemon:
 
     def _go_on_with(self, past: Snapshot, *, resend: bool) -> None:
         """Written down before anything is done."""
+        self._has_begun = True
         effects = self.engine.restore(past, self._clock.monotonic(), resend=resend)
         self._memory.begin()
         self.pump.begin(effects)
@@ -272,7 +298,7 @@ class Daemon:
         """All that another program image needs."""
         return Handover(
             version=__version__,
-            level=self._journal.level,
+            level=self._journal.level if self._journal.level != self._level else "",
             lock=self._lock,
             door=self._shelf.path,
             shelf=self._shelf.held,
