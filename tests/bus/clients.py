@@ -13,7 +13,7 @@ from unitd.wire.message import Message, Type
 
 MANAGER = "/org/pyzinit/Manager"
 PROPERTIES = "org.freedesktop.DBus.Properties"
-PATIENCE_S = 20
+PATIENCE_S = 60
 
 
 class Failed(Exception):

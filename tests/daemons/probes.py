@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-PATIENCE_S = 5.0
+PATIENCE_S = 20.0
 _CHAOS, _TXT = 3, 16
 
 

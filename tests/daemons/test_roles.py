@@ -150,3 +150,21 @@ def test_a_second_daemon_is_refused(tmp_path: Path, cgroup: Path) -> None:
         assert second.code == 1
         assert "pid" in second.out
         assert lab.unitctl("is-system-running").out == "running\n"
+
+
+def test_the_console_of_a_first_process_says_who_is_waited_for(tmp_path: Path, cgroup: Path) -> None:
+    """Unit, phase, time left, next step, process and where it sleeps; and one line for each unit that is stopped."""
+    slow = STUBBORN.replace("TimeoutStopSec=1", "TimeoutStopSec=5")
+    with Lab(tmp_path, cgroup, {"stubborn.service": slow, "tree.service": TREE}, role="init") as lab:
+        lab.must("start", "stubborn.service", "tree.service")
+        lab.unitctl("exit")
+        assert lab.wait_for_end() == 0
+        assert re.search(r"shutting down: \d+ stopped, \d+ left, \d+ s of 30 s", lab.log())
+        waited = (
+            r"waiting for stubborn\.service: stop-sigterm, \d s left, then SIGKILL: pid \d+ /bin/sh .*, S \(sleeping\)"
+        )
+        assert re.search(waited, lab.log())
+        assert re.search(r"tree\.service is stopped: SIGTERM to pid \d+ and \d more, ", lab.log())
+        assert re.search(
+            r"stubborn\.service is stopped, but failed \(timeout\): SIGTERM .*, then SIGKILL to pid", lab.log()
+        )

@@ -27,7 +27,7 @@ from unitd.model.events import (
 )
 from unitd.model.exec_plan import ExecPlan, Role, Stdio
 
-BOUND_S = 20.0
+BOUND_S = 30.0
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 E = TypeVar("E", bound=Any)
 

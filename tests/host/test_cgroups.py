@@ -143,7 +143,7 @@ async def test_the_status_of_a_process_that_is_not_our_child() -> None:
         )
         reaper.watch("a.service", pid)
         os.kill(pid, signal.SIGTERM)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             event = await told
         assert event.exit in (Exit(How.KILLED, signal.SIGTERM), Exit(How.EXITED, 255))
         await reaper.close()

@@ -8,7 +8,7 @@ import pytest
 
 from unitd.host.inotify import IN_CLOSE_WRITE, IN_CREATE, IN_DELETE, IN_IGNORED, IN_Q_OVERFLOW, Inotify
 
-BOUND_S = 5.0
+BOUND_S = 30.0
 
 
 class Heard:

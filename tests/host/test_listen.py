@@ -17,7 +17,7 @@ from unitd.model.effects import SocketPlan
 from unitd.model.events import Incoming, ListenFailed, Listening
 from unitd.syntax.addresses import parse_listen_address
 
-BOUND_S = 10.0
+BOUND_S = 30.0
 
 
 class House:

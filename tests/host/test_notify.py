@@ -13,7 +13,7 @@ import pytest
 from unitd.host.notify import MESSAGE_LIMIT, Notify
 from unitd.model.events import Notified
 
-BOUND_S = 10.0
+BOUND_S = 30.0
 
 
 class Post:

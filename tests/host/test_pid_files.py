@@ -12,7 +12,7 @@ from unitd.host.inotify import Inotify
 from unitd.host.pid_files import PidFiles
 from unitd.model.events import PidFileRead
 
-BOUND_S = 10.0
+BOUND_S = 30.0
 UNIT = "a.service"
 
 

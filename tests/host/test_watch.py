@@ -11,7 +11,7 @@ from unitd.host.inotify import Inotify
 from unitd.host.watch import QUIET_S, UnitFileWatch
 from unitd.model.events import UnitFilesChanged
 
-BOUND_S = 10.0
+BOUND_S = 30.0
 
 
 class House:

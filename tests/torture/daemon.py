@@ -28,7 +28,7 @@ from tests.conftest import ROOT, cgroup2_mount
 from unitd.ctl.connection import PROPERTIES, Connection, open_path, unit_path
 from unitd.ctl.connection import UNIT as UNIT_INTERFACE
 
-BOUND_S = 30.0
+BOUND_S = 60.0
 """Nothing that is waited for takes longer."""
 NOBODY = 65534
 PYTHON = shutil.which("python3", path="/usr/local/bin:/usr/bin:/bin") or sys.executable
@@ -199,7 +199,7 @@ class Daemon:
     def wait_for_end(self, bound: float = BOUND_S) -> int:
         """The daemon's exit status, waited for; the log is whole then."""
         code = self._process.wait(bound)
-        self._reader.join(1.0)
+        self._reader.join(10.0)
         return code
 
     def send(self, number: int) -> None:

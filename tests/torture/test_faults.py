@@ -85,7 +85,7 @@ def test_a_stopped_service_is_stopped(launch: Launch) -> None:
         os.kill(int(daemon.must("show", unit, "-p", "MainPID", "--value")), signal.SIGSTOP)
     daemon.must("stop", "a.service")
     assert daemon.state("a.service") == "inactive/dead"
-    assert daemon.shut_down() < 5
+    assert daemon.shut_down() < 20
     assert "SIGKILL" not in daemon.log()
 
 
@@ -107,7 +107,7 @@ def test_a_frozen_service_with_commands_to_run_is_stopped(launch: Launch) -> Non
     daemon.must("stop", "a.service")
     assert daemon.living() == {}
     daemon.must("start", "a.service")
-    assert daemon.shut_down() < 5
+    assert daemon.shut_down() < 20
 
 
 def test_starts_and_stops_by_turns_leave_nothing_frozen(launch: Launch) -> None:
@@ -120,7 +120,7 @@ def test_starts_and_stops_by_turns_leave_nothing_frozen(launch: Launch) -> None:
         daemon.must("stop", "a.service")
         assert daemon.living() == {}
         daemon.must("start", "a.service")
-    assert daemon.shut_down() < 5
+    assert daemon.shut_down() < 20
 
 
 def test_a_cgroup_within_the_cgroup(launch: Launch) -> None:
@@ -155,13 +155,13 @@ def test_floods_of_output_do_not_hold_up_answers(launch: Launch) -> None:
     for _ in range(10):
         began = time.monotonic()
         daemon.must("status", "a.service")
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 20
         daemon.ctl("logs", "-n", "5", "yes.service")
     daemon.must("restart", "a.service")
     resident = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{daemon.pid}/status").read_text())
     assert resident is not None
     assert int(resident[1]) < 120_000
-    assert daemon.shut_down() < 5
+    assert daemon.shut_down() < 20
 
 
 @pytest.fixture
@@ -223,7 +223,7 @@ def test_a_chain_of_three_hundred_services(launch: Launch) -> None:
     daemon = launch(units)
     daemon.must("start", "c0.service")
     assert len(daemon.living()) == length
-    assert daemon.shut_down() < 25
+    assert daemon.shut_down() < 30
     assert [one.unit for one in daemon.signals()] == list(units)
 
 

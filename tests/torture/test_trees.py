@@ -33,8 +33,8 @@ def test_two_hundred_services_with_five_descendants_each(launch: Launch) -> None
 
 
 def test_fifty_that_ignore_sigterm_die_together_after_their_own_timeout(launch: Launch) -> None:
-    """Rows A3, A7, B7: each is killed two seconds after its own SIGTERM, and nobody waits for another one."""
-    stubborn = f"[Service]\nType=exec\nTimeoutStopSec=2\nExecStart={program('stubborn')}\n"
+    """Rows A3, A7, B7: each is killed four seconds after its own SIGTERM, and nobody waits for another one."""
+    stubborn = f"[Service]\nType=exec\nTimeoutStopSec=4\nExecStart={program('stubborn')}\n"
     daemon = launch({"deaf@.service": stubborn, "many.target": many("deaf", 50)})
     daemon.must("start", "many.target")
     watch_for(lambda: len(daemon.living()) >= 100, "all that are deaf")
@@ -45,8 +45,8 @@ def test_fifty_that_ignore_sigterm_die_together_after_their_own_timeout(launch: 
     assert len(asked) == len(killed) == 50
     assert all(len(one.pids) == 2 for one in sent)
     waits = [killed[unit] - asked[unit] for unit in asked]
-    # The time runs from the decision, a little before the line about the signal.
-    assert 1.5 < min(waits) <= max(waits) < 3.5
+    # The time runs from the decision, somewhat before the line about the signal; one by one it would be 200 s.
+    assert 2 < min(waits) <= max(waits) < 20
     last_asked = max(one.line for one in sent if one.name == "TERM")
     assert last_asked < min(one.line for one in sent if one.name == "KILL")
 
@@ -148,7 +148,7 @@ def test_what_is_spared_and_deaf_is_killed_in_the_end(launch: Launch) -> None:
     daemon = launch({"left.service": left("exited", "none", SIX_DEAF)})
     daemon.must("start", "left.service")
     daemon.until("left.service", state("exited"))
-    assert daemon.shut_down() < 10
+    assert daemon.shut_down() < 30
 
 
 def test_a_service_whose_main_process_leaves_is_cleaned_up_at_once(launch: Launch) -> None:
