@@ -156,6 +156,19 @@ async def test_who_asked_for_it_is_answered_by_the_new_image(old: Daemon, bus_da
     new.bus.close()
 
 
+async def test_who_asked_something_that_takes_time_is_heard_again(
+    old: Daemon, bus_daemon: BusDaemon, watch: Watch
+) -> None:
+    watcher = await watch()
+    asked = asyncio.create_task(watcher.call(NAME, MANAGER, "Orphans"))
+    await until(lambda: any(isinstance(event, events.OrphansAsked) for event in old.events))
+    new = succeed(old, await quiet(old), bus_daemon.address)
+    await until(lambda: any(isinstance(event, events.OrphansAsked) for event in new.events))
+    assert not asked.done()
+    new.bus.close()
+    asked.cancel()
+
+
 async def test_who_asked_is_refused_when_it_cannot_be(old: Daemon, bus_daemon: BusDaemon) -> None:
     asked = asyncio.create_task(send(bus_daemon, "Reexecute"))
     await until(lambda: any(isinstance(event, events.ReexecAsked) for event in old.events))

@@ -63,7 +63,7 @@ class Bus:
         self._tick: asyncio.TimerHandle | None = None
         self._kept = kept
         if kept is not None:
-            self._dispatch.take_up(None, kept.calls)
+            self._dispatch.take_up(kept.calls)
 
     def listen(self, path: str, dialect: Dialect = PYZINIT, *, root_only: bool = False) -> None:
         """Serve a private socket at this path; OSError when it cannot be made."""
@@ -83,7 +83,7 @@ class Bus:
         for name in self._names:
             self._link.watch(name)
         if self._kept is not None and kept is not None:
-            self._dispatch.take_up(self._link, self._kept.calls)
+            self._dispatch.go_on_with(self._link, self._kept.calls, self._link.take)
 
     def watch_name(self, name: str) -> None:
         """Tell who owns a bus name, now and whenever that changes (BusNameChanged)."""

@@ -7,7 +7,7 @@ the changes and the JobRemoved of the same turn.
 import itertools
 from collections import Counter
 from collections.abc import Callable
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -21,6 +21,8 @@ from unitd.model.refusals import Kind, Refusal
 from unitd.wire.dialects import Dialect
 from unitd.wire.message import NO_REPLY_EXPECTED, Message, Type, decode, encode
 
+REEXECUTE: Final = "Reexecute"
+"""The call that the next program image answers."""
 Log: TypeAlias = Callable[[Level, str], None]
 
 
@@ -110,14 +112,19 @@ class Dispatch:
         asked = (encode(each.asked) for each in self._waiting.values() if each.connection is connection)
         return Kept(self._world.exit_code, tuple(sorted(rows)), tuple(asked))
 
-    def take_up(self, connection: Connection | None, kept: Kept) -> None:
-        """Go on where another program image stopped; what waited for an answer waited for this image, and has it."""
+    def take_up(self, kept: Kept) -> None:
+        """Go on where another program image stopped."""
         self._world = replace(self._world, exit_code=kept.exit_code)
         self._worlds.clear()
-        if connection is not None:
-            self._references.update({(connection, sender, unit): n for sender, unit, n in kept.references})
-            for raw in kept.unanswered:
-                self._send(connection, decode(raw), Reply())
+
+    def go_on_with(self, connection: Connection, kept: Kept, take: Callable[[Message], None]) -> None:
+        """The same, for the connection that stayed. Who waited for this image is answered; others are heard again."""
+        self._references.update({(connection, sender, unit): n for sender, unit, n in kept.references})
+        for asked in map(decode, kept.unanswered):
+            if asked.member == REEXECUTE:
+                self._send(connection, asked, Reply())
+            else:
+                take(asked)
 
     def flush(self) -> None:
         """Send the answers that were held."""

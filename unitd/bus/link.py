@@ -164,7 +164,7 @@ class Link:
         """Take calls again, first those that waited."""
         held, self._held = self._held or [], None
         for asked in held:
-            self._called(asked)
+            self.take(asked)
 
     @property
     def is_quiet(self) -> bool:
@@ -320,7 +320,7 @@ class Link:
         elif self._held is not None:
             self._held.append(got)
         else:
-            self._called(got)
+            self.take(got)
 
     def _owner_changed(self, name: str, old: str, new: str) -> None:
         if name in self._watched:
@@ -335,7 +335,7 @@ class Link:
 
     # --- callers ----------------------------------------------------------------------------------
 
-    def _called(self, asked: Message) -> None:
+    def take(self, asked: Message) -> None:
         """Answer at once who is known; of a stranger first ask the bus daemon who it is."""
         by = self._known.get(asked.sender)
         if by is not None:

@@ -44,7 +44,7 @@ Say: TypeAlias = Callable[[str, str], None]
 class Handover(Struct, frozen=True):
     """All that the next program image gets. `shelf`: sockets by name, and `door` where its keeper is.
 
-    `lock`: what the directory is held by; `level`: of the daemon's own log.
+    `lock`: what the directory is held by; `level`: of the daemon's own log, if somebody asked for another one meanwhile.
     """
 
     version: str
