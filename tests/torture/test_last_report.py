@@ -1,4 +1,4 @@
-"""The report of a shutdown, read after the next start: who obeyed, who was killed and what kept it, and a sudden end."""
+"""The report of a shutdown, read after the next start: who obeyed, who was killed and why, and a sudden end."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.torture.conftest import Launch
-from tests.torture.daemon import Daemon, program, until_gone
+from tests.torture.daemon import Daemon, program, until_gone, watch_for
 
 pytestmark = [pytest.mark.host, pytest.mark.slow]
 
@@ -18,6 +18,7 @@ UNITS = {
     "polite.service": "[Service]\nType=exec\nExecStart=/bin/sleep 1000\n",
     "hangs.service": "[Service]\nType=exec\nTimeoutStopSec=1\nExecStart=/bin/sleep 1000\nExecStop=/bin/sleep 1000\n",
 }
+ORPHANS = "[Service]\nType=exec\nKillMode=process\nExecStart=/bin/sh -c 'sleep 1000 & exec sleep 1001'\n"
 
 
 def report(daemon: Daemon) -> dict[str, Any]:
@@ -70,3 +71,20 @@ def test_a_daemon_that_is_killed_in_the_middle_leaves_word(launch: Launch) -> No
     assert (told["outcome"], told["took_s"]) == ("interrupted", None)
     assert [unit["unit"] for unit in told["units"]] == ["deaf.service"]
     assert "it was interrupted" in second.must("last-shutdown")
+
+
+def test_what_is_spared_or_not_waited_for_is_in_it_too(launch: Launch) -> None:
+    spares = UNITS["deaf.service"].replace("=1", "=60") + "SendSIGKILL=no\n"
+    first = launch({"spares.service": spares, "orphans.service": ORPHANS}, config="[Manager]\nShutdownTimeoutSec=8s\n")
+    first.must("start", "spares.service", "orphans.service")
+    watch_for(lambda: len(first.living()) >= 4, "all processes")
+    main = int(first.must("show", "-P", "MainPID", "spares.service"))
+    first.must("-f", "poweroff")
+    assert first.wait_for_end() == 0
+    assert first.living() == {}
+    told = report(launch({}))
+    assert (told["outcome"], told["survivors"]) == ("done", [])
+    spared = next(unit for unit in told["units"] if unit["unit"] == "spares.service")
+    assert spared["escalated"]
+    assert main in [one["pid"] for one in spared["killed"]]
+    assert told["took_s"] <= told["cap_s"]

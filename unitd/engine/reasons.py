@@ -158,6 +158,8 @@ def what_keeps(one: Straggler) -> str:
 def survivor(left: Left, seen: Straggler | None) -> str:
     """Who lives on at the end of a shutdown, what keeps it, and what to do."""
     keeps = (what_keeps(seen) or straggler(seen)) if seen is not None else ""
+    if not left.pid:
+        return str(left)
     return f"cannot end {left}" + (f" ({keeps})" if keeps else "")
 
 

@@ -75,11 +75,11 @@ class Sweep:
         self._is_last = number == signal.SIGKILL
         with contextlib.suppress(OSError):
             look = self._look()
-            if self._is_last:
-                found = {pid: each.process for pid, each in look.ours.items()}
-                self._examine([look.ours[target.pid] for target in in_order(found, ())])
             foreign = [left for left in self._foreign(look, claims) if not left.note]
-            self._signal_ours(number, look)
+            if self._is_last:
+                self._kill(look)
+            else:
+                self._ask(number, look)
             for left in foreign:
                 self._signal_foreign(number, left)
         if self._is_last:
@@ -129,6 +129,7 @@ class Sweep:
     def _kill(self, look: Look) -> None:
         """Who is outside of cgroups is stopped before anybody is killed, or could fork on while others die."""
         found = {pid: each.process for pid, each in look.ours.items()}
+        self._examine([look.ours[target.pid] for target in in_order(found, ())])
         stopped: set[tuple[int, int]] = set()
         for _ in range(_PASSES):
             outside = [each.process for each in look.ours.values() if each.found != CGROUP]
