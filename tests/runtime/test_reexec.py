@@ -21,7 +21,8 @@ from unitd.host.logs import Kept as KeptLogs
 from unitd.host.perform import Kept as KeptHost
 from unitd.host.ports import KeptGroups
 from unitd.runtime import reexec
-from unitd.runtime.reexec import Handover, Renewal, Unready
+from unitd.runtime.handover import Handover, Unready
+from unitd.runtime.reexec import Renewal
 
 BOUND_S = 30
 SIGNALS = (signal.SIGUSR1, signal.SIGUSR2)

@@ -196,7 +196,7 @@ def test_a_broken_program_is_refused(begin: Launch, upgrade: Upgrade) -> None:
 @pytest.mark.parametrize(
     ("file", "old", "new"),
     [
-        ("runtime/reexec.py", "    version: str\n", "    version: str\n    more: int\n"),
+        ("runtime/handover.py", "    version: str\n", "    version: str\n    more: int\n"),
         ("runtime/daemon.py", "    self._obey_signals()\n", "    self._obey_signals(); assert not self._handed\n"),
     ],
     ids=["cannot read it", "cannot go on with it"],

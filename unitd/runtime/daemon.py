@@ -27,18 +27,18 @@ from unitd.host.start_record import FORMAT, Head, StartRecord
 from unitd.host.unit_dirs import UnitDirs, search_path
 from unitd.host.watch import UnitFileWatch
 from unitd.model.dependencies import Dep
-from unitd.model.effects import Adopt, Answer, Effect, KeepReport, Leave, Log, Reexec, StartupFinished, WatchBusName
+from unitd.model.effects import Adopt, Effect, KeepReport, Leave, Log, Reexec, StartupFinished, WatchBusName
 from unitd.model.events import Caller, Leaving, ReloadAsked, ShutdownAsked, Tick, UnitFilesChanged
-from unitd.model.refusals import Kind, Refusal
 from unitd.model.states import SECOND, Load
 from unitd.runtime import lock, readiness
 from unitd.runtime.console import Console
+from unitd.runtime.handover import Handover, Work
 from unitd.runtime.journal import Journal
 from unitd.runtime.options import Options
 from unitd.runtime.ports import BusClock, BusLogs
 from unitd.runtime.pump import Pump
 from unitd.runtime.recovery import Recovery, completed
-from unitd.runtime.reexec import Handover, Renewal, Unready
+from unitd.runtime.reexec import Renewal
 from unitd.runtime.remembering import Memory, recall
 from unitd.syntax.signals import signal_name
 from unitd.wire.dialects import PYZINIT
@@ -115,7 +115,18 @@ class Daemon:
         self.pump = Pump(self._loop, self.engine, self._note, self._perform, self._flush, self._clock.monotonic, warn)
         self._make_host()
         self._make_bus(path, host_facts.machine_id)
-        self._renewal = Renewal(self._loop, self, _SIGNALS, self._journal.say)
+        work = Work(
+            self.engine,
+            self.pump,
+            self._host,
+            self._bus,
+            self._logs,
+            self._shelf,
+            self._journal,
+            self._lock,
+            self._level,
+        )
+        self._renewal = Renewal(self._loop, work, _SIGNALS, self._journal.say)
         self._watch = UnitFileWatch(self._inotify, self._loop, path, self._files_changed, warn)
 
     def _make_host(self) -> None:
@@ -269,49 +280,6 @@ class Daemon:
 
     def _is_loadable(self, unit: str) -> bool:
         return self._dirs.load(unit).load is Load.LOADED
-
-    # --- daemon-reexec (runtime/reexec) -------------------------------------------------------------------
-
-    def under_way(self, *, patient: bool) -> str:
-        """What is to come to its end before another program image can go on; raises Unready."""
-        if self.engine.view.is_ending():
-            raise Unready("a shutdown is under way")
-        if not self.pump.is_idle:
-            return "there is much to do"
-        return self._host.under_way or ("the bus daemon does not answer" if patient and not self._bus.is_quiet else "")
-
-    def rest(self) -> None:
-        """Begin nothing new that others ask for."""
-        self._bus.pause()
-        self._host.spawner.rest()
-
-    def go_on(self) -> None:
-        """As before."""
-        self._host.spawner.go_on()
-        self._bus.go_on()
-
-    async def drain(self, seconds: float) -> None:
-        """Let clients read what they were told."""
-        await self._bus.drain(seconds)
-
-    def handover(self) -> Handover:
-        """All that another program image needs."""
-        return Handover(
-            version=__version__,
-            level=self._journal.level if self._journal.level != self._level else "",
-            lock=self._lock,
-            door=self._shelf.path,
-            shelf=self._shelf.held,
-            host=self._host.kept(),
-            logs=self._logs.kept(),
-            bus=self._bus.kept(),
-            units=self.engine.snapshot(),
-        )
-
-    def refuse(self, token: int, text: str) -> None:
-        """Answer who asked to re-execute."""
-        self._bus.tell(Answer(token, Refusal(Kind.FAILED, "", text)))
-        self._bus.flush()
 
     # --- the end --------------------------------------------------------------------------------------------
 

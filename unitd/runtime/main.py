@@ -16,6 +16,7 @@ from unitd.host.facts import Place
 from unitd.model.events import Leaving
 from unitd.runtime import pid1, reexec
 from unitd.runtime.daemon import Daemon
+from unitd.runtime.handover import Handover
 from unitd.runtime.journal import Journal
 from unitd.runtime.lock import Taken
 from unitd.runtime.options import Options, Usage, parse
@@ -84,7 +85,7 @@ def _run(options: Options, place: Place, journal: Journal) -> int:
 
 
 def _begun(
-    loop: asyncio.AbstractEventLoop, options: Options, place: Place, journal: Journal, handed: reexec.Handover | None
+    loop: asyncio.AbstractEventLoop, options: Options, place: Place, journal: Journal, handed: Handover | None
 ) -> Daemon:
     """The daemon, at work. What it was handed and cannot go on with is not worth its end: it starts anew then."""
     try:

@@ -16,12 +16,9 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import Final, NoReturn, Protocol, TypeAlias
 
-from msgspec import Struct, ValidationError, msgpack
+from msgspec import ValidationError, msgpack
 
-from unitd.bus.bus import Kept as KeptBus
-from unitd.engine.snapshot import Snapshot
-from unitd.host.logs import Kept as KeptLogs
-from unitd.host.perform import Kept as KeptHost
+from unitd.runtime.handover import Handover, Unready
 
 VARIABLE: Final = "UNITD_HANDED_OVER"
 _TRIAL_S: Final = 30.0
@@ -39,33 +36,6 @@ _MOST_FDS: Final = 1 << 20
 
 Say: TypeAlias = Callable[[str, str], None]
 """(level, text) into the daemon's log."""
-
-
-class Handover(Struct, frozen=True):
-    """All that the next program image gets. `shelf`: sockets by name, and `door` where its keeper is.
-
-    `lock`: what the directory is held by; `level`: of the daemon's own log, if somebody asked for another one meanwhile.
-    """
-
-    version: str
-    level: str
-    lock: int
-    door: str
-    shelf: dict[str, int]
-    host: KeptHost
-    logs: KeptLogs
-    bus: KeptBus
-    units: Snapshot
-
-    def descriptors(self) -> list[int]:
-        """Those that have to stay open."""
-        link = [self.bus.link.stream.fd] if self.bus.link is not None else []
-        logs = [stream.fd for stream in self.logs.streams]
-        return [self.lock, *self.shelf.values(), *self.bus.sockets.values(), *logs, *link]
-
-
-class Unready(Exception):
-    """It cannot be done now; the text is a clause that says why."""
 
 
 # --- the old program ----------------------------------------------------------------------------------
@@ -121,27 +91,14 @@ def _end(pidfd: int) -> None:
 
 
 class Resting(Protocol):
-    """The daemon, as far as it has to come to rest."""
+    """The daemon, as far as it has to come to rest (runtime/handover.Work)."""
 
-    def under_way(self, *, patient: bool) -> str:
-        """What is to come to its end first, in words; "": nothing. Raises Unready when it is not worth waiting for.
-
-        Not `patient`: leave out what can be done without.
-        """
-
-    def rest(self) -> None:
-        """Begin nothing new that others ask for."""
-
-    def go_on(self) -> None:
-        """As before."""
-
-    async def drain(self, seconds: float) -> None:
-        """Let clients read what they were told."""
-
+    def under_way(self, *, patient: bool) -> str: ...
+    def rest(self) -> None: ...
+    def go_on(self) -> None: ...
+    async def drain(self, seconds: float) -> None: ...
     def handover(self) -> Handover: ...
-
-    def refuse(self, token: int, text: str) -> None:
-        """Answer who asked for it."""
+    def refuse(self, token: int, text: str) -> None: ...
 
 
 class Renewal:
