@@ -133,8 +133,10 @@ class Orphans:
                 continue
             if self._children.get(pid) or self._is_unborn(pid) or self._kinship.is_excepted(process):
                 continue
-            if not self._groups.unit_of(pid):
-                yield Kin(process, self._kinship.unit(process), CHILD)
+            unit = self._kinship.unit(process)
+            # To the first process of a namespace come also those that were nobody's unit's.
+            if not self._groups.unit_of(pid) and (unit or os.getpid() != 1):
+                yield Kin(process, unit, CHILD)
 
     async def _forget(self) -> None:
         async with self._turn:
