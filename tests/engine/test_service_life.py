@@ -425,7 +425,7 @@ STOPS = (
         "TimeoutStopSec=2\nExecStart=/bin/a",
         "failed/failed timeout",
         {"/bin/a": Program(immortal=True)},
-        signals="15 9 9 15 9 9",
+        signals="15 9 9",
     ),
     Case(
         "TimeoutStopFailureMode=abort",
@@ -503,7 +503,7 @@ STOPS = (
         "SendSIGKILL=no\nTimeoutStopSec=1\nExecStart=/bin/a",
         "failed/failed timeout",
         {"/bin/a": STUBBORN},
-        signals="15 15",
+        signals="15",
     ),
     Case(
         "a main process that died long ago (B3)",
