@@ -104,7 +104,10 @@ SIGNALS: Final = (
     Signal(
         "ShutdownProgress",
         arguments("progress:a{sv}"),
-        "How far the stop of one unit is: unit s, phase s, pids a(us) (pid, command line), left_us t (all ones: no "
-        'limit), next s. The last one, before the daemon leaves, is of unit "" in phase done or survivors.',
+        "How far the stop of one unit is, at every change and every second: unit s, phase s, pids a(us) (pid, and "
+        '"COMMAND, S (sleeping) in WCHAN"; a bounded number of them), processes u (how many there are), left_us t (all '
+        "ones: no limit), next s (what follows then). Phase waiting: it stops only after others. In a shutdown also "
+        'units_left u, elapsed_us t, cap_left_us t. Of unit "" is what is about all that is left: in phase spared or '
+        "killed towards the end, done or survivors in the last one before the daemon leaves.",
     ),
 )
