@@ -184,7 +184,7 @@ class Engine:
             core.ending.gathered.examined(event)
         if record is None:
             return
-        if record.course is None and core.ending is not None:
+        if record.course is None and event.evidence is not None:
             record.course = Course(core.now)
         survived = record.course is not None and record.course.signalled(event, core.now)
         for text in reasons.evidence_lines(event.unit, event.evidence, survived=survived):
