@@ -17,7 +17,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.torture.conftest import Launch
-from tests.torture.daemon import BOUND_S, PYTHON, Daemon, is_alive, program, until_gone, watch_for
+from tests.torture.daemon import BOUND_S, PYTHON, Daemon, command_line, is_alive, program, until_gone, watch_for
 
 pytestmark = [pytest.mark.host, pytest.mark.slow]
 
@@ -177,6 +177,26 @@ def test_sockets_stay_open(begin: Launch, tmp_path: Path) -> None:
         caller.settimeout(BOUND_S)
         caller.connect(str(path))
         assert caller.recv(5) == b"hello"
+    daemon.shut_down()
+
+
+def test_nothing_piles_up(begin: Launch) -> None:
+    """Neither descriptors, nor fork servers, nor files in the runtime directory."""
+
+    def state() -> tuple[int, list[str], list[str]]:
+        pids = [int(pid) for file in daemon.groups().rglob("cgroup.procs") for pid in file.read_text().split()]
+        found = sorted(command_line(pid).partition(" /")[0] for pid in pids)
+        names = sorted(path.name.partition(".")[0] for path in daemon.runtime.iterdir())
+        return len(os.listdir(f"/proc/{daemon.pid}/fd")), found, names
+
+    daemon = begin({"a.service": "[Service]\nExecStart=/bin/sleep 1000\n"})
+    daemon.must("start", "a")
+    reexec(daemon)
+    before = state()
+    for _ in range(3):
+        reexec(daemon)
+    watch_for(lambda: state() == before, "as before")
+    assert "UNITD_HANDED_OVER" not in daemon.must("show", "-p", "Environment")
     daemon.shut_down()
 
 
