@@ -206,7 +206,7 @@ def described(kin: Kin, *, ours: bool = True, note: str = "") -> Left:
         process.birth,
         kin.unit,
         kin.found,
-        processes.arguments(process)[:_COMMAND] or process.command,
+        ("" if processes.is_locked(process) else processes.arguments(process))[:_COMMAND] or process.command,
         process.state,
         processes.wait_channel(process.pid),
         max(0, processes.ticks() - process.birth) * _TICK_US,
