@@ -26,7 +26,7 @@ from unitd.host.keeper import PREFIX, Kept, LastWord, Shelf
 from unitd.host.listen import Sockets
 from unitd.host.notify import Notify
 from unitd.model.effects import SocketPlan
-from unitd.model.events import Incoming, ListenFailed, Listening, Notified
+from unitd.model.events import Event, Incoming, ListenFailed, Listening, Notified
 
 T = TypeVar("T")
 BOUND_S = 30.0
@@ -436,16 +436,20 @@ def test_a_thousand_are_kept(lab: Lab, filling: str) -> None:
 
 async def test_notify_goes_on_with_the_socket_of_the_daemon_before(lab: Lab) -> None:
     loop, path = asyncio.get_running_loop(), f"{lab.runtime}/notify"
-    heard: asyncio.Queue[Notified] = asyncio.Queue()
-    first = Notify(path, loop, heard.put_nowait, lambda pid: "a.service", print)
+    heard: asyncio.Queue[Event] = asyncio.Queue()
+
+    def post(event: Event, then: Callable[[], None] | None = None) -> None:
+        heard.put_nowait(event)
+
+    first = Notify(path, loop, post, lambda pid: "a.service", print)
     given = os.dup(first.fileno())
     first.close()
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
         sender.sendto(b"READY=1", path)
-    following = Notify(path, loop, heard.put_nowait, lambda pid: "a.service", print, given=given)
+    following = Notify(path, loop, post, lambda pid: "a.service", print, given=given)
     try:
         async with asyncio.timeout(BOUND_S):
-            assert (await heard.get()).fields == (("READY", "1"),)
+            assert await heard.get() == Notified("a.service", os.getpid(), (("READY", "1"),))
         assert following.fileno() == given
     finally:
         following.close()

@@ -5,13 +5,13 @@ import asyncio
 import os
 import socket
 import stat
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 
 from unitd.host.notify import MESSAGE_LIMIT, Notify
-from unitd.model.events import Notified
+from unitd.model.events import Event, Notified
 
 BOUND_S = 30.0
 
@@ -26,6 +26,8 @@ class Post:
         self.units = {os.getpid(): "a.service"}
         self.some = asyncio.Event()
         self.early = False
+        self.handles = True
+        self.then: list[Callable[[], None]] = []
         self.notify = Notify(
             self.path,
             asyncio.get_running_loop(),
@@ -35,9 +37,13 @@ class Post:
             lambda pid: self.early,
         )
 
-    def take(self, event: Notified) -> None:
+    def take(self, event: Event, then: Callable[[], None] | None = None) -> None:
+        assert isinstance(event, Notified)
         self.heard.append(event)
         self.some.set()
+        self.then.append(then or (lambda: None))
+        while self.handles and self.then:
+            self.then.pop(0)()
 
     def complain(self, text: str) -> None:
         self.warnings.append(text)
@@ -206,3 +212,25 @@ async def test_who_speaks_before_it_was_told_of_waits(post: Post, known: bool) -
     post.notify.read()
     assert [event.fields[0][0] for event in post.heard] == ["READY", "STATUS"]
     assert post.warnings == []
+
+
+async def test_what_the_engine_has_not_handled_is_heard_by_the_next_daemon(post: Post) -> None:
+    post.handles = False
+    for text in (b"READY=1", b"STATUS=" + b"x" * 5000, b"STATUS=here"):
+        send(post.path, text)
+    await post.until(3)
+    post.then.pop(0)()
+    given = os.dup(post.notify.fileno())
+    following: list[Event] = []
+    done = asyncio.Event()
+
+    def take(event: Event, then: Callable[[], None] | None = None) -> None:
+        following.append(event)
+        done.set()
+
+    next_one = Notify(post.path, asyncio.get_running_loop(), take, lambda pid: "a.service", post.complain, given=given)
+    try:
+        await asyncio.wait_for(done.wait(), BOUND_S)
+        assert following == [Notified("a.service", os.getpid(), (("STATUS", "here"),))]
+    finally:
+        next_one.close()
