@@ -93,6 +93,21 @@ def on_a_terminal(daemon: Daemon, *words: str, rows: int = 24, columns: int = 80
             os.close(its)
 
 
+def test_ctrl_c_only_ends_the_looking(launch: Launch) -> None:
+    daemon = launch(UNITS)
+    daemon.must("start", "deaf.service")
+    with daemon.start("stop", "deaf.service") as asking:
+        daemon.until("deaf.service", "deactivating")
+        assert asking.stdout is not None
+        assert "waiting for: deaf.service" in asking.stdout.readline()
+        asking.send_signal(signal.SIGINT)
+        out, _ = asking.communicate(timeout=BOUND_S)
+    assert asking.returncode == 130
+    assert "no longer looking" in out
+    daemon.until("deaf.service", "failed")
+    daemon.shut_down()
+
+
 def frames(written: str) -> list[list[str]]:
     """What was drawn, one block after another, without the control sequences."""
     found = []

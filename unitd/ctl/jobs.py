@@ -86,8 +86,12 @@ def _run(session: Session, words: list[str], verb: Verb, suffix: str = ".service
     outcomes, jobs = _ask(session, units, verb, mode)
     _warn(session, [unit for unit in units if unit in jobs.values()])
     if session.options.block and jobs:
-        with Waiting(session, verb.type) as waiting:
-            outcomes += [Outcome(unit, _id(path), result) for path, unit, result in waiting.follow(jobs)]
+        try:
+            with Waiting(session, verb.type) as waiting:
+                outcomes += [Outcome(unit, _id(path), result) for path, unit, result in waiting.follow(jobs)]
+        except KeyboardInterrupt:
+            say("no longer looking; what was asked for goes on (unitctl cancel ends it)")
+            return 130
     elif jobs:
         outcomes += [Outcome(unit, _id(path), "accepted") for path, unit in jobs.items()]
     status = _tell(session, outcomes, verb)

@@ -168,8 +168,8 @@ def command_line(pid: int) -> str:
 
 
 def wait_channel(pid: int) -> str:
-    """The kernel function that it sleeps in; "" when it runs or is gone."""
-    return read_file(f"/proc/{pid}/wchan", 256).decode(errors="replace").removeprefix("0")
+    """The kernel function that it sleeps in, without what the compiler added; "" when it runs or is gone."""
+    return read_file(f"/proc/{pid}/wchan", 256).decode(errors="replace").partition(".")[0].removeprefix("0")
 
 
 def arguments(process: Process) -> str:
