@@ -457,11 +457,11 @@ async def test_notify_goes_on_with_the_socket_of_the_daemon_before(lab: Lab) -> 
 
 async def test_notify_binds_anew_when_the_name_is_gone(lab: Lab) -> None:
     loop, path = asyncio.get_running_loop(), f"{lab.runtime}/notify"
-    first = Notify(path, loop, print, lambda pid: "", print)
+    first = Notify(path, loop, lambda event, then=None: None, lambda pid: "", print)
     given = os.dup(first.fileno())
     first.close()
     os.unlink(path)
-    following = Notify(path, loop, print, lambda pid: "", print, given=given)
+    following = Notify(path, loop, lambda event, then=None: None, lambda pid: "", print, given=given)
     try:
         assert os.path.exists(path)
     finally:
