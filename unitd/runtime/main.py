@@ -11,7 +11,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from unitd.host import facts, power
+from unitd.host import facts, power, reserve
 from unitd.host.facts import Place
 from unitd.model.events import Leaving
 from unitd.runtime import pid1, reexec
@@ -101,5 +101,6 @@ def _begun(
         if handed is None:
             raise
         journal.say("crit", f"cannot go on where unitd {handed.version} stopped: {traceback.format_exc()}")
+        reserve.give_back(handed.host.nofile)
         reexec.start_anew()
     return daemon
