@@ -91,12 +91,11 @@ class Orphans:
         for pid, each in sorted(look.ours.items()):
             if self._is_unborn(pid) or each.found == BESIDE:
                 continue
-            down = "" if each.unit in up else _DOWN if each.unit else ""
-            if each.found == CGROUP or (self._placed is None and each.found == CHILD):
-                if each.unit not in up:
-                    yield kin.described(each, note=down)
-            else:
-                yield kin.described(each, note=_AWAY if self._placed is not None and each.unit else "")
+            is_held = each.found == CGROUP or (self._placed is None and each.found == CHILD)
+            if is_held and each.unit in up:
+                continue
+            why = _DOWN if is_held else _AWAY if self._placed is not None else ""
+            yield kin.described(each, note=why if each.unit else "")
 
     # --- after a unit's stop --------------------------------------------------------------------------
 
@@ -133,9 +132,12 @@ class Orphans:
                 continue
             if self._children.get(pid) or self._is_unborn(pid) or self._kinship.is_excepted(process):
                 continue
+            if self._placed is not None and self._groups.unit_of(pid):
+                continue
             unit = self._kinship.unit(process)
-            # To the first process of a namespace come also those that were nobody's unit's.
-            if not self._groups.unit_of(pid) and (unit or os.getpid() != 1):
+            # Without cgroups a unit still holds those that are known for its own. To the first process of a namespace
+            # come also those that never were a unit's.
+            if self._placed is not None if unit else os.getpid() != 1:
                 yield Kin(process, unit, CHILD)
 
     async def _forget(self) -> None:
