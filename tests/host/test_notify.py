@@ -193,7 +193,7 @@ async def test_the_next_daemon_takes_the_name_over(post: Post) -> None:
 async def test_a_path_that_cannot_be_bound_is_named() -> None:
     loop = asyncio.get_running_loop()
     with pytest.raises(OSError, match="cannot listen for notifications"):
-        Notify("/nonexistent/notify", loop, print, lambda pid: "", print)
+        Notify("/nonexistent/notify", loop, lambda event, then=None: None, lambda pid: "", print)
 
 
 @pytest.mark.parametrize("known", [True, False])
