@@ -79,7 +79,11 @@ class Connection:
         self._attempts = 0
         self._begin()
         if bus:
-            self.call(BUS, "/org/freedesktop/DBus", BUS, "Hello")
+            try:
+                self.call(BUS, "/org/freedesktop/DBus", BUS, "Hello")
+            except BaseException:
+                self.close()
+                raise
 
     def _begin(self) -> None:
         self._stream = _open(self._path)

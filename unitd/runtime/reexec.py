@@ -176,8 +176,10 @@ def become(handover: Handover) -> NoReturn:
 
 
 def _execute(environment: dict[str, str]) -> NoReturn:
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        # Whoever read them may be gone, and they may never have been.
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            stream.flush()
     argv = [*program(), *sys.argv[1:]]
     os.execve(argv[0], argv, environment)
 
