@@ -114,11 +114,18 @@ class Logs:
                 return ""
         return self._streams[unit].path
 
-    def reopen(self, unit: str) -> bool:
-        """Read again the FIFO that an earlier daemon made; False when there is none."""
+    def reopen(self, unit: str, *, labelled: bool = False) -> bool:
+        """Read again the FIFO that an earlier daemon made; False when there is none.
+
+        `labelled`: label() is going to tell whose the lines are that are there already.
+        """
         if not os.path.exists(self._path(unit)):
             return False
-        return self.stdout_path(unit) != ""
+        fresh = unit not in self._streams
+        if not self.stdout_path(unit):
+            return False
+        self._streams[unit].expecting |= fresh and labelled
+        return True
 
     def expect(self, unit: str, coming: bool) -> None:
         """A process of the unit is about to be started, and label() tells its pid; or it came to nothing."""

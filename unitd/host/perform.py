@@ -51,8 +51,8 @@ class Logs(LogSink, Protocol):
     def printed(self, unit: str, count: int) -> list[str]:
         """The last `count` lines that the unit itself printed, oldest first."""
 
-    def reopen(self, unit: str) -> bool:
-        """Read again what an earlier daemon read; False when there is nothing to read."""
+    def reopen(self, unit: str, *, labelled: bool) -> bool:
+        """Read again what an earlier daemon read, `labelled` by what follows; False when there is nothing to read."""
 
     def close_fifo(self, unit: str) -> None:
         """The unit rests."""
@@ -176,7 +176,7 @@ class Host:
         program = adoptee.program or process.command
         self.children.add(Child(unit, process.pid, process.birth, adoptee.serial, invocation, program, settled=True))
         self.groups.joined(unit)
-        if self._logs.reopen(unit):
+        if self._logs.reopen(unit, labelled=True):
             self._logs.label(unit, program, process.pid)
         self.reaper.watch(unit, process.pid)
         return True

@@ -246,6 +246,8 @@ class Daemon:
             self._journal.say("crit", f"cannot do all of the start: {''.join(traceback.format_exception(fault))}")
             return
         if not self._has_begun and self._host.groups.everyone():
+            self._host.spawner.close()
+            self._shelf.close()
             raise fault
         self._journal.say("err", f"cannot start: {fault}")
         self.pump.post(ShutdownAsked(0, Leaving.EXIT, 1, by=Caller(what="a start that failed")))
