@@ -19,7 +19,7 @@ LIFE_S = 120
 LIBC = ctypes.CDLL(None, use_errno=True)
 CLONE_VM, CLONE_VFORK, CLONE_NEWNS = 0x100, 0x4000, 0x20000
 MS_REC, MS_PRIVATE = 0x4000, 0x40000
-PTRACE_TRACEME = 0
+PTRACE_TRACEME, PTRACE_SEIZE = 0, 0x4206
 SYS_EXIT = {"x86_64": 60}.get(os.uname().machine, 93)
 
 
@@ -127,6 +127,14 @@ def traced() -> None:
     rest()
 
 
+def trace(pid: str) -> None:
+    """A debugger that takes hold of a process and never looks: neither its stops nor its end get on (ptrace(2))."""
+    signal.alarm(LIFE_S)
+    must(LIBC.ptrace(PTRACE_SEIZE, int(pid), None, None))
+    print("traced", flush=True)
+    rest()
+
+
 def headless() -> None:
     """The first thread has ended, another one lives on: the process looks like a zombie (proc(5)), and is none."""
     deaf()
@@ -218,6 +226,7 @@ PROGRAMS: dict[str, Callable[..., None]] = {
         in_vfork,
         all_blocked,
         traced,
+        trace,
         headless,
         stopped,
         frozen_below,

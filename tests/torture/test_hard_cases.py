@@ -175,6 +175,28 @@ def test_all_that_do_not_hear_at_once(launch: Launch) -> None:
 
 
 @pytest.mark.parametrize("verb", ["stop", "shutdown"])
+def test_a_debugger_of_somebody_else_holds_the_main_process(verb: str, launch: Launch) -> None:
+    """It hears no signal but SIGKILL, and nobody hears of its end before the debugger looks; that is said."""
+    daemon = launch({"a.service": SLEEP + "TimeoutStopSec=1\n"}, config=CAP)
+    daemon.must("start", "a.service")
+    (pid,) = daemon.members("a.service")
+    argv = [PYTHON, "-I", "-S", str(HARD), "trace", str(pid)]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as debugger:
+        try:
+            assert debugger.stdout is not None
+            if debugger.stdout.readline() != "traced\n":
+                pytest.skip("cannot trace a process here")
+            if verb == "stop":
+                daemon.ctl("stop", "a.service")
+                assert daemon.state("a.service") == "failed/failed"
+            assert within_the_cap(daemon) == 0
+        finally:
+            debugger.kill()
+    assert daemon.living() == {}
+    assert f"pid {pid} is held by a debugger" in daemon.log()
+
+
+@pytest.mark.parametrize("verb", ["stop", "shutdown"])
 def test_somebody_freezes_the_cgroup_again_and_again(verb: str, launch: Launch) -> None:
     """Whoever is frozen hears nothing, but SIGKILL reaches the frozen as well."""
     daemon = launch({"a.service": SLEEP + "TimeoutStopSec=1\n"}, config=CAP)

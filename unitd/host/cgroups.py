@@ -287,7 +287,10 @@ class Cgroups:
                 _write(f"{group.directory}/cgroup.freeze", "0")
 
     def kill(self, unit: str) -> None:
-        """SIGKILL to all in the unit's cgroup at once, what is born meanwhile included (cgroup.kill, Linux 5.14)."""
+        """SIGKILL to all in the unit's cgroup at once, what is born meanwhile included (cgroup.kill, Linux 5.14).
+
+        All but those whose first thread has ended (seen on Linux 6.18): a signal by pidfd reaches these as well.
+        """
         group = self._groups.get(unit)
         if group is not None:
             _kill(group.directory)
