@@ -229,6 +229,26 @@ def test_a_service_is_up_as_long_as_it_has_its_name(daemon: Daemon, client: DBus
     assert daemon.members("owner.service") == []
 
 
+def test_nobody_on_the_bus_notices_that_it_re_executes_itself(daemon: Daemon, bus: Bus, client: DBusConnection) -> None:
+    """Its unique name stays, subscribers hear on, who asked is answered, and names are watched on."""
+    daemon.must("start", "--job-mode=ignore-requirements", "owner.service")
+    (before,) = client.send_and_get_reply(message_bus.GetNameOwner(NAME), timeout=BOUND_S).body
+    joined = daemon.log().count("joined the bus")
+    address = DBusAddress(OBJECT, NAME, NAME)
+    for number in range(2):
+        client.send(new_method_call(address, "Reexecute"))
+        seen = until(client, lambda message: message.header.message_type is not MessageType.signal)
+        assert seen[-1].header.message_type is MessageType.method_return
+        daemon.until_line("went on as unitd", number + 1)
+    assert client.send_and_get_reply(message_bus.GetNameOwner(NAME), timeout=BOUND_S).body == (before,)
+    assert daemon.log().count("joined the bus") == joined
+    assert bus.call("GetUnit", "s", "owner.service")[0] == 0
+    client.send(new_method_call(address, "StartUnit", "ss", ("a.service", "replace")))
+    until(client, lambda message: message.header.fields.get(HeaderFields.member) == "JobRemoved")
+    daemon.must("kill", "-s", "USR1", "owner.service")
+    watch_for(lambda: daemon.state("owner.service") == "inactive/dead", "the service is down without its name")
+
+
 def test_it_comes_back_with_the_bus(daemon: Daemon, bus: Bus) -> None:
     daemon.must("start", "a.service")
     bus.stop()

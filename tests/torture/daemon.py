@@ -25,7 +25,7 @@ from types import TracebackType
 from typing import IO
 
 from tests.conftest import ROOT, cgroup2_mount
-from unitd.ctl.connection import PROPERTIES, Connection, open_path, unit_path
+from unitd.ctl.connection import PROPERTIES, Connection, Reconnected, open_path, unit_path
 from unitd.ctl.connection import UNIT as UNIT_INTERFACE
 
 BOUND_S = 60.0
@@ -325,7 +325,10 @@ class Daemon:
         deadline = time.monotonic() + BOUND_S
         while not (found := self.state(unit)).startswith(state):
             while True:
-                told = self.link.signal(deadline - time.monotonic())
+                try:
+                    told = self.link.signal(deadline - time.monotonic())
+                except Reconnected:
+                    break
                 assert told is not None, f"{unit} is {found} instead of {state} after {BOUND_S} s"
                 if told.path == unit_path(unit):
                     break

@@ -159,6 +159,23 @@ def test_jobs_in_flight_end_as_they_would_have(begin: Launch, tmp_path: Path) ->
     daemon.shut_down()
 
 
+def test_who_does_not_go_is_killed_when_its_time_is_up(begin: Launch) -> None:
+    """The time began under the program before."""
+    daemon = begin({"a.service": f"[Service]\nType=notify\nTimeoutStopSec=3\nExecStart={program('tree', 5)}\n"})
+    daemon.must("start", "a")
+    pids = daemon.members("a.service")
+    daemon.must("stop", "--no-block", "a")
+    daemon.until("a.service", "deactivating/stop-sigterm")
+    for _ in range(2):
+        reexec(daemon)
+    daemon.until("a.service", "failed/failed")
+    assert shown(daemon, "a", "Result") == "timeout"
+    for pid in pids:
+        until_gone(pid)
+    assert sum("SIGTERM to a.service" in line for line in daemon.lines()) == 1
+    daemon.shut_down()
+
+
 def test_sockets_stay_open(begin: Launch, tmp_path: Path) -> None:
     """Who connects while there is no program to answer is served by the next."""
     answers = "import socket; k = socket.socket(fileno=3); c, _ = k.accept(); c.sendall(b'hello'); c.recv(1)"
