@@ -121,7 +121,7 @@ class Renewal:
 
     async def _carry_out(self) -> None:
         try:
-            version = await try_out(self._loop)
+            version = await self._tried_out()
             self._say("info", f"re-executing as {version}")
             self._daemon.rest()
             await self._daemon.drain(_DRAIN_S)
@@ -138,6 +138,14 @@ class Renewal:
         tokens, self._tokens = self._tokens, []
         for token in tokens:
             self._daemon.refuse(token, text)
+
+    async def _tried_out(self) -> str:
+        try:
+            return await try_out(self._loop)
+        except Unready:
+            # A shutdown ends the trial too, and is then the better reason.
+            self._daemon.under_way(patient=False)
+            raise
 
     async def _settle(self) -> None:
         """Return once nothing is under way, with the signals blocked; raises Unready.
