@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.host.host import PATH, CgroupEmpty, Execed, ProcessExited, Spawned, SpawnFailed, World, invocation_of
-from unitd.host import processes
+from unitd.host import processes, reserve
 from unitd.model.events import Exit, How
 from unitd.model.exec_plan import Capabilities, Directory, EnvFile, Identity, Rlimit, Scheduling, Stdio
 from unitd.model.states import INFINITY
@@ -187,7 +187,7 @@ async def test_a_search_path_of_its_own(here: World, tmp_path: Path) -> None:
 async def test_limits_are_those_that_the_daemon_started_with(here: World, tmp_path: Path) -> None:
     seen = await shown(here, tmp_path)
     assert tuple(seen["nofile"]) == here.host.spawner.nofile
-    assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == here.host.spawner.nofile[1]
+    assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == here.host.spawner.nofile[1] - reserve.KEPT
 
 
 @root
