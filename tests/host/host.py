@@ -51,6 +51,9 @@ class Parts:
     def ended(self, unit: str, pid: int) -> None:
         """Nothing to label."""
 
+    def reopen(self, unit: str, *, labelled: bool) -> bool:
+        return False
+
     def close_fifo(self, unit: str) -> None:
         """Nothing to close."""
 

@@ -8,15 +8,17 @@ import pty
 import signal
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from tests.conftest import cgroup2_mount
 from tests.host.host import CgroupEmpty, Execed, ProcessExited, Spawned, World, world
 from unitd.host import processes
 from unitd.host.cgroups import INIT_SCOPE, Cgroups
 from unitd.host.children import Children
 from unitd.host.reaper import Reaper
-from unitd.model.effects import Release
+from unitd.model.effects import Adoptee, Release
 from unitd.model.events import Exit, How
-from unitd.model.exec_plan import Stdio
+from unitd.model.exec_plan import Role, Stdio
 from unitd.syntax.unit_name import path_escape
 
 BOOT = "f" * 32
@@ -109,8 +111,10 @@ async def test_the_next_daemon_finds_the_units_again(cgroup: Path, tmp_path: Pat
         await first.host.reaper.close(first.host.spawner.server)
         async with world(tmp_path, "/", BOOT) as second:
             assert second.host.groups.units() == {"a.service": "system.slice/a.service"}
-            assert not second.host.adopt("a.service", spawned.pid, spawned.birth + 1)
-            assert second.host.adopt("a.service", spawned.pid, spawned.birth)
+            adoptee = Adoptee(1, spawned.pid, spawned.birth, Role.MAIN, True, "sleep")
+            assert not second.host.adopt("a.service", "", replace(adoptee, birth=spawned.birth + 1))
+            assert not second.host.adopt("b.service", "", replace(adoptee, birth=0))
+            assert second.host.adopt("a.service", "", adoptee)
             second.kill(signal.SIGTERM)
             assert (await second.told(ProcessExited)).exit == Exit(How.KILLED, signal.SIGTERM)
             await second.told(CgroupEmpty)

@@ -69,6 +69,21 @@ def test_what_ran_away_is_gone_after_a_shutdown(daemon: Daemon) -> None:
     assert daemon.shut_down() < 30
 
 
+def test_the_next_daemon_finds_by_the_mark_what_a_killed_one_started(daemon: Daemon) -> None:
+    daemon.must("start", "apart@0.service", "deaf.service")
+    watch_for(lambda: len(daemon.living()) >= 60 + 5, "all of them")
+    ask = ("show", "deaf.service", "apart@0.service", "-pMainPID", "-pInvocationID", "-pActiveState")
+    before = daemon.must(*ask)
+    daemon.crash()
+    daemon.__enter__()
+    assert (
+        daemon.must("show", "deaf.service", "apart@0.service", "-pMainPID", "-pInvocationID", "-pActiveState") == before
+    )
+    daemon.must("stop", "deaf.service")
+    assert len(daemon.living()) <= 6
+    assert daemon.shut_down() < 30
+
+
 def test_a_stop_leaves_nothing_of_the_unit(daemon: Daemon) -> None:
     for unit in ("apart@1.service", "deaf.service", "headless.service"):
         daemon.must("start", unit)
