@@ -166,15 +166,16 @@ class Host:
     def adopt(self, unit: str, invocation: str, adoptee: Adoptee) -> bool:
         """Take over a process that an earlier daemon started; False when it is gone, or another one has its pid.
 
-        Where its start time was not known it has to be of the unit.
+        Where its start time was not known it has to be of the unit. One that nobody shows us counts as alive.
         """
-        process = processes.read(adoptee.pid)
-        if process is None or adoptee.birth not in (0, process.birth):
+        process = processes.inspect(adoptee.pid)
+        if process is None or (process.birth and adoptee.birth not in (0, process.birth)):
             return False
         if not adoptee.birth and self.groups.unit_of(process.pid) != unit:
             return False
         program = adoptee.program or process.command
-        self.children.add(Child(unit, process.pid, process.birth, adoptee.serial, invocation, program, settled=True))
+        birth = process.birth or adoptee.birth
+        self.children.add(Child(unit, process.pid, birth, adoptee.serial, invocation, program, settled=True))
         self.groups.joined(unit)
         if self._logs.reopen(unit, labelled=True):
             self._logs.label(unit, program, process.pid)

@@ -105,10 +105,13 @@ class Reaper:
             if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
                 return
         except ChildProcessError:
-            with contextlib.suppress(ProcessLookupError):
+            try:
                 pidfd = os.pidfd_open(pid)
-                self._adopted[pid] = pidfd
-                self._loop.add_reader(pidfd, self._adopted_ended, unit, pid)
+            except ProcessLookupError:
+                self._gone(unit, pid, UNKNOWN)
+                return
+            self._adopted[pid] = pidfd
+            self._loop.add_reader(pidfd, self._adopted_ended, unit, pid)
 
     def _told(self, pid: int, how: Exit) -> bool:
         """False when this zombie has to wait."""
@@ -151,6 +154,10 @@ class Reaper:
             return
         del self._adopted[pid]
         os.close(pidfd)
+        self._gone(unit, pid, how)
+
+    def _gone(self, unit: str, pid: int, how: Exit) -> None:
+        """Tell of the end of one that was not our child."""
 
         def forget() -> None:
             self._children.remove(pid)
