@@ -4,13 +4,15 @@ Everything has an end of its own: no program forks more often than it is told to
 """
 
 import os
+import random
 import signal
 import socket
 import sys
 import time
 from collections.abc import Callable
 
-LIFE_S = 120
+LIFE_S = int(os.environ.get("LIFE_S", "120"))
+"""Seconds."""
 
 
 def deaf() -> None:
@@ -131,6 +133,56 @@ def slowly(seconds: str) -> None:
     rest()
 
 
+def counted(starts: str, unit: str, what: str, *words: str) -> None:
+    """Write down that `unit` was started, then do `what`: rest, alive (notify), exit STATUS, die, daemonize FILE."""
+    with open(starts, "a", encoding="utf-8") as file:
+        file.write(f"{unit} {os.environ['INVOCATION_ID']} {os.getpid()}\n")
+    match what:
+        case "alive":
+            alive()
+        case "exit":
+            os._exit(int(words[0]))
+        case "die":
+            time.sleep(random.uniform(0.02, 0.3))
+            if random.random() < 0.3:
+                os.kill(os.getpid(), signal.SIGKILL)
+            os._exit(random.choice((0, 0, 1)))
+        case "daemonize":
+            daemonize(words[0])
+    rest()
+
+
+def alive() -> None:
+    """sd_notify(3): ready after a moment, then a sign of life twice a second; patient when nobody hears."""
+    path, end = os.environ.get("NOTIFY_SOCKET", ""), time.monotonic() + LIFE_S
+    text = b"READY=1"
+    while path and time.monotonic() < end:
+        time.sleep(0.05 if text == b"READY=1" else 0.5)
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+                sender.sendto(text, path)
+            text = b"WATCHDOG=1"
+        except OSError:
+            # Lost for good, as with sd_notify(3), which does not try again.
+            text = b"WATCHDOG=1"
+
+
+def daemonize(file: str) -> None:
+    """Go into the background; the file says who is the daemon when the first process ends."""
+    done = os.pipe()
+    if fork():
+        os.setsid()
+        if not fork():
+            os._exit(0)
+        with open(f"{file}~", "w", encoding="utf-8") as out:
+            out.write(f"{os.getpid()}\n")
+        os.rename(f"{file}~", file)
+        os.write(done[1], b".")
+        rest()
+    os.read(done[0], 1)
+    os._exit(0)
+
+
 PROGRAMS: dict[str, Callable[..., None]] = {
     "tree": tree,
     "chain": chain,
@@ -138,6 +190,7 @@ PROGRAMS: dict[str, Callable[..., None]] = {
     "stubborn": stubborn,
     "dump": dump,
     "slowly": slowly,
+    "counted": counted,
 }
 
 if __name__ == "__main__":
