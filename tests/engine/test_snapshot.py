@@ -23,6 +23,7 @@ from unitd.model.effects import (
     Listen,
     Log,
     Spawn,
+    StartupFinished,
     UnitGone,
     UnitNew,
     WatchBusName,
@@ -280,6 +281,24 @@ def test_the_first_target_is_remembered_until_its_job_is_done() -> None:
     house.feed(Notified("a.service", pid, (("READY", "1"),)))
     assert house.engine.view.system_state() == "running"
     assert house.engine.view.active("first.target") is Active.ACTIVE
+
+
+@pytest.mark.parametrize("job", ["", "start"])
+def test_a_start_up_after_another_daemons_is_one_of_its_own(job: str) -> None:
+    target = "[Unit]\nDefaultDependencies=no\nWants=a.service\nAfter=a.service\n"
+    house = House({"first.target": target, "next.target": target, "a.service": daemon("Type=notify")})
+    house.engine.boot("none.target", house.clock.now)
+    if job:
+        house.job(job, "next.target")
+        house.run(SECOND)
+    house.succeed()
+    for effect in house.engine.boot("next.target", house.clock.now):
+        house.kernel.perform(effect)
+    assert house.engine.view.system_state() == "starting"
+    house.run(SECOND)
+    house.feed(Notified("a.service", house.kernel.of("a.service")[0], (("READY", "1"),)))
+    assert house.engine.view.system_state() == "running"
+    assert len(house.effects(StartupFinished)) == 1
 
 
 # --- ends that nobody saw -----------------------------------------------------------------------------

@@ -89,10 +89,13 @@ class Engine:
         """Start the first target, or else the first of `otherwise` that can be; with its job the start-up ends."""
         core = self.core
         core.otherwise = tuple(name for name in otherwise if name != target)
-        core.first_target, core.first_job = target, core.units.queue.next_id
+        core.first_target, core.first_job, core.finished = target, core.units.queue.next_id, 0
         effects = self.handle(_first(target), now)
         if core.units.queue.get(core.first_job) is None and not core.finished:
-            core.first_failed = True
+            record = core.units.known(target)
+            job = core.units.queue.job_of(record.name) if record is not None else None
+            core.first_job = core.first_job if job is None else job.id
+            core.first_failed = job is None
             self._fall_back()
         return effects
 
