@@ -169,7 +169,6 @@ def test_in_the_last_stages_what_is_left_is_told_whenever_that_changes() -> None
     view, changes = View(), Changes()
     stuck = Left(12, unit="a.service", command="/bin/x", state="D", channel="io_schedule")
     view.leaving = (Progress("", "killed", 8_000_000, "give up", left=(stuck,)),)
-    assert changes.is_empty
     changes.note(effects.StageChanged())
     assert not changes.is_empty
     (report,) = reports(told(changes, view))

@@ -126,10 +126,11 @@ class Peer:
         self._thread.join(30)
         assert not self._thread.is_alive()
 
-    def vanish(self) -> None:
-        """Let nobody in any more, as a daemon that died."""
+    def vanish(self) -> tuple[None, ...]:
+        """Let nobody in any more, as a daemon that died; what it says last: nothing."""
         self._server.shutdown(socket.SHUT_RDWR)
         self._server.close()
+        return (None,)
 
     def asked(self, member: str) -> list[tuple[Any, ...]]:
         """The arguments of every call of a method."""

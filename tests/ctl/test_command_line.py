@@ -49,9 +49,7 @@ def test_options_without_meaning_are_taken(option: str) -> None:
         assert parse([option])[1] == []
 
 
-@pytest.mark.parametrize(
-    "words", [["-M", "x"], ["--root=/x"], ["--lines=x"], ["-p"], ["-Z"], ["--quiet=1"]]
-)
+@pytest.mark.parametrize("words", [["-M", "x"], ["--root=/x"], ["--lines=x"], ["-p"], ["-Z"], ["--quiet=1"]])
 def test_what_cannot_be_carried_out_is_refused(words: list[str]) -> None:
     with pytest.raises(Usage, match=r"^cannot "):
         parse(words)

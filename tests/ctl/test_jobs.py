@@ -254,7 +254,7 @@ def test_wait_lasts_until_the_unit_is_down(peer: Peer, run: Run) -> None:
 def test_a_dead_daemon_is_told(peer: Peer, run: Run) -> None:
     peer.add("a.service")
     peer.answers["StartUnit"] = lambda *_: ("o", ("/org/pyzinit/job/7",))
-    peer.after["StartUnit"] = lambda *_: [peer.vanish()]
+    peer.after["StartUnit"] = lambda *_: peer.vanish()
     said = run("start", "a")
     assert said.status == 1
     assert "closed the connection" in said.err

@@ -18,7 +18,17 @@ from tests.fakes.kernel import DAEMON, DONE, FAILING, Program
 from unitd.machines.phases import Service
 from unitd.machines.service import deadline
 from unitd.model.effects import Effect
-from unitd.model.events import CancelAsked, Exit, How, KillAsked, Leaving, PlanAsked, ReloadAsked, ResetFailedAsked, Whom
+from unitd.model.events import (
+    CancelAsked,
+    Exit,
+    How,
+    KillAsked,
+    Leaving,
+    PlanAsked,
+    ReloadAsked,
+    ResetFailedAsked,
+    Whom,
+)
 from unitd.model.refusals import Refusal
 from unitd.model.states import INFINITY, SECOND, Active
 

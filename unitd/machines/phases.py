@@ -1,8 +1,8 @@
 """All that a service can be: a phase, and what is remembered across phases.
 
 The phase is a union of frozen values; a deadline is a field of the phase that waits for it, so leaving the phase
-drops it. Sub-state names are systemd's (systemctl --state=help). The values carry their names when they are written down,
-for the daemon that comes after this one.
+drops it. Sub-state names are systemd's (systemctl --state=help). The values carry their names when they are written
+down, for the daemon that comes after this one.
 """
 
 from collections.abc import Mapping

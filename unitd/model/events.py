@@ -381,8 +381,16 @@ class Survivors(Struct, frozen=True):
 
 
 Request: TypeAlias = (
-    JobAsked | CancelAsked | KillAsked | ResetFailedAsked | LoadAsked | ReloadAsked | ReexecAsked | ShutdownAsked
-    | OrphansAsked | PlanAsked
+    JobAsked
+    | CancelAsked
+    | KillAsked
+    | ResetFailedAsked
+    | LoadAsked
+    | ReloadAsked
+    | ReexecAsked
+    | ShutdownAsked
+    | OrphansAsked
+    | PlanAsked
 )
 UnitEvent: TypeAlias = (
     Spawned

@@ -82,8 +82,8 @@ class Setting(Struct, frozen=True, eq=False):
     `merge(old, new)`: how a further line adds to the value; None: the last line wins. `resets`: an empty value takes
     back all that was said. `key`: the setting that the line is about, when it is not `name` (ConditionUser= is about
     Conditions). `expands`: the settings that an abbreviation stands for. `asks_nothing`: values of a Support.LIE that
-    ask for no protection. `loss`: what a Support.LOSS leaves out, when it is not all. `shared`: few texts occur, and without specifiers the value follows from
-    the text alone, so it is read once. `prop`: D-Bus name and signature.
+    ask for no protection. `loss`: what a Support.LOSS leaves out, when it is not all. `shared`: few texts occur, and
+    without specifiers the value follows from the text alone, so it is read once. `prop`: D-Bus name and signature.
     """
 
     section: str
