@@ -17,7 +17,7 @@ from unitd.host.cgroups import INIT_SCOPE, Cgroups
 from unitd.host.children import Children
 from unitd.host.reaper import Reaper
 from unitd.model.effects import Adoptee, Release
-from unitd.model.events import Exit, How
+from unitd.model.events import Exit, How, LeftBehind
 from unitd.model.exec_plan import Role, Stdio
 from unitd.syntax.unit_name import path_escape
 
@@ -83,8 +83,8 @@ async def test_who_is_spared_is_named(here: World) -> None:
     pid = (await here.told(Spawned)).pid
     await here.told(Execed)
     here.host.perform(Release("a.service", spared=True))
-    assert len(here.warnings) == 1
-    assert here.warnings[0].startswith(f"a.service leaves behind {pid} (/bin/sleep 100)")
+    left = await here.told(LeftBehind)
+    assert [one.pid for one in left.left] == [pid]
     await here.stopped()
 
 

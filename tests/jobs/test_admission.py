@@ -24,7 +24,7 @@ def test_refuse_manual_start(type: JobType) -> None:
     units = Units([unit("a.service", {"RefuseManualStart": True})])
     refusal = refused(units, "a.service", type)
     assert refusal.kind is Kind.ONLY_BY_DEPENDENCY
-    assert str(refusal) == f"cannot {type} a.service: RefuseManualStart=yes, so only a dependency may"
+    assert refusal.text == f"cannot {type} a.service: RefuseManualStart=yes, so only a dependency may"
     assert manual(units, units.find("a.service"), JobType.STOP) is JobType.STOP
 
 

@@ -77,7 +77,7 @@ class Kill(Struct, frozen=True):
 class Release(Struct, frozen=True):
     """The unit rests: remove its cgroup, close its log, remove `directories` (RuntimeDirectoryPreserve=no).
 
-    `spared`: processes of it may live on (KillMode=); they are named in the daemon's log.
+    `spared`: processes of it may live on (KillMode=); answered by LeftBehind if they do.
     """
 
     unit: str
