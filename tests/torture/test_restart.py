@@ -156,7 +156,8 @@ def test_who_ended_while_no_daemon_watched_failed_and_is_started_again(launch: L
 
 def test_what_is_printed_meanwhile_is_kept(launch: Launch, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "say")
-    unit = f"{EXEC}ExecStart=/bin/sh -c 'while read -r line <{tmp_path}/say; do echo \"$line\"; done'\n"
+    # It holds the FIFO both ways: no writer finds nobody there, none makes an end of file.
+    unit = f"{EXEC}ExecStart=/bin/sh -c 'exec 3<>{tmp_path}/say; while read -r line <&3; do echo \"$line\"; done'\n"
     daemon = launch({"a.service": unit})
 
     def say(word: str) -> None:
