@@ -127,7 +127,7 @@ async def test_a_thousand_looks_at_once_are_not_all_carried_out() -> None:
 )
 def test_rows_of_the_kernel_in_words(row: tuple[str, str, str, str], words: str) -> None:
     if sys.byteorder == "little":
-        assert net_table.internet(*row) == words
+        assert str(net_table.Internet(*row, uid=0, inode=1)) == words
 
 
 def test_who_is_gone_has_nothing_open() -> None:

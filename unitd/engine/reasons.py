@@ -160,8 +160,6 @@ def survivor(left: Left, seen: Straggler | None) -> str:
     keeps = (what_keeps(seen) or straggler(seen)) if seen is not None else ""
     if not left.pid:
         return str(left)
-    if not left.pid:
-        return str(left)
     return f"cannot end {left}" + (f" ({keeps})" if keeps else "")
 
 

@@ -6,11 +6,8 @@ bounded, and all looks together are: a thousand units that are killed at once ar
 """
 
 import asyncio
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-
-from msgspec.structs import replace
 
 from unitd.host import processes
 from unitd.host.net_table import Sockets
@@ -24,15 +21,12 @@ _LAST = 2
 """Of those, how many are the last in order: main and control process."""
 LAST_LINES = 3
 _FRAMES = 12
-_DESCRIPTORS = 256
 _SOCKETS = 8
-_COMMAND = 200
+_DESCRIPTORS = 256
 
 _SHARE = 0.05
 _SAVED_S = 0.3
 """Looking may take this share of the time, and at once no more seconds than this."""
-
-_TICK_US = 1_000_000 // os.sysconf("SC_CLK_TCK")
 
 
 class Forensics:
@@ -83,30 +77,17 @@ class Forensics:
 
     def _straggler(self, process: Process, sockets: Sockets) -> Straggler:
         pid, thread = process.pid, processes.slowest(process)
-        command = processes.arguments(replace(process, state=thread.state)) or self._remembered(pid)
+        command = processes.arguments(process) or self._remembered(pid)
+        inodes = [inode for _, inode in processes.sockets(pid, _DESCRIPTORS)]
         frames = processes.read_file(f"/proc/{thread.pid}/stack", 4096).decode(errors="replace").splitlines()
         return Straggler(
             pid,
             process.birth,
-            command[:_COMMAND] or process.command,
+            command or process.command,
             in_state(thread.state),
             processes.wait_channel(thread.pid),
             tuple(frame.partition("] ")[2] or frame for frame in frames[:_FRAMES]),
-            tuple(sockets.words(pid, _inodes(pid))[:_SOCKETS]),
+            tuple(sockets.words(pid, inodes)[:_SOCKETS]),
             process.parent,
-            max(0, processes.ticks() - process.birth) * _TICK_US,
+            processes.age_us(process),
         )
-
-
-def _inodes(pid: int) -> list[int]:
-    """The sockets among its descriptors, by inode, as far as they may be seen."""
-    found = []
-    try:
-        with os.scandir(f"/proc/{pid}/fd") as entries:
-            for _, entry in zip(range(_DESCRIPTORS), entries, strict=False):
-                kind, _, number = os.readlink(entry.path).partition(":[")
-                if kind == "socket":
-                    found.append(int(number.rstrip("]")))
-    except OSError:
-        pass
-    return found

@@ -5,28 +5,17 @@ Said are all of them, whoever they are; what that means is for the caller to jud
 namespace, and of processes what the daemon may look at: without privileges, those of its own user.
 """
 
-import contextlib
 import os
-from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
+from collections.abc import Collection, Generator, Iterator, Mapping
 
 from msgspec import Struct
 
-from unitd.host import processes
+from unitd.host import net_table, processes
 from unitd.host.kin import PORTION
-from unitd.host.net_table import address
 from unitd.host.processes import Process
 from unitd.model.claims import Claim
 from unitd.model.events import Left
-from unitd.syntax.claims import Port, ProcessFilter, Protocol, plain_address
-
-_MOST = 1 << 24
-_TABLES: tuple[tuple[str, Protocol, str], ...] = (
-    ("tcp", "tcp", "0A"),
-    ("tcp6", "tcp", "0A"),
-    ("udp", "udp", "07"),
-    ("udp6", "udp", "07"),
-)
-"""Files, and the state of a socket that waits for whoever comes (include/net/tcp_states.h)."""
+from unitd.syntax.claims import Port, ProcessFilter, plain_address
 
 
 class Holder(Struct, frozen=True):
@@ -73,7 +62,8 @@ def _of_ports(claims: Collection[Claim], everyone: Mapping[int, Process]) -> Gen
         return found
     seen: set[int] = set()
     for number, (pid, process) in enumerate(everyone.items()):
-        held = () if process.is_kernel or not process.is_alive else sorted(wanted.keys() & sockets(pid))
+        own = {inode for _, inode in processes.sockets(pid)} if process.is_alive and not process.is_kernel else set()
+        held = sorted(wanted.keys() & own)
         seen.update(held)
         found += [
             Holder(process, claim, f"port {each.port}", each.uid) for inode in held for claim, each in wanted[inode]
@@ -86,30 +76,10 @@ def _of_ports(claims: Collection[Claim], everyone: Mapping[int, Process]) -> Gen
 
 def listeners() -> Iterator[Listener]:
     """All sockets of the network namespace that wait for connections or datagrams from anybody."""
-    for file, protocol, state in _TABLES:
-        text = processes.read_file(f"/proc/self/net/{file}", _MOST).decode(errors="replace")
-        yield from rows(text.splitlines()[1:], protocol, state)
-
-
-def rows(lines: Iterable[str], protocol: Protocol, state: str) -> Iterator[Listener]:
-    """The rows of one table, without its head, that are in this state."""
-    for line in lines:
-        fields = line.split(None, 10)
-        if len(fields) > 9 and fields[3] == state and fields[9].isdecimal():
-            host, port = address(fields[1])
-            yield Listener(Port(port, protocol, plain_address(host)), int(fields[9]), int(fields[7]))
-
-
-def sockets(pid: int) -> set[int]:
-    """The inodes of the sockets that the process has open; empty when it does not let us see."""
-    found = set()
-    with contextlib.suppress(OSError), os.scandir(f"/proc/{pid}/fd") as entries:
-        for entry in entries:
-            with contextlib.suppress(OSError):
-                kind, _, number = os.readlink(entry.path).partition(":[")
-                if kind == "socket":
-                    found.add(int(number.rstrip("]")))
-    return found
+    for row in net_table.internet():
+        if row.waits:
+            host, port = net_table.address(row.local)
+            yield Listener(Port(port, row.protocol, plain_address(host)), row.inode, row.uid)
 
 
 # --- programs ----------------------------------------------------------------------------------------------

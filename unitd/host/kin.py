@@ -27,8 +27,6 @@ CGROUP, CHILD, MARK, BESIDE = "cgroup", "child", "invocation id", "pid namespace
 PORTION = 64
 """Processes looked at before others get their turn."""
 
-_TICK_US = 1_000_000 // os.sysconf("SC_CLK_TCK")
-_COMMAND = 200
 T = TypeVar("T")
 
 
@@ -206,10 +204,10 @@ def described(kin: Kin, *, ours: bool = True, note: str = "") -> Left:
         process.birth,
         kin.unit,
         kin.found,
-        ("" if processes.is_locked(process) else processes.arguments(process))[:_COMMAND] or process.command,
+        processes.arguments(process) or process.command,
         process.state,
         processes.wait_channel(process.pid),
-        max(0, processes.ticks() - process.birth) * _TICK_US,
+        processes.age_us(process),
         ours,
         note or kin.note,
     )

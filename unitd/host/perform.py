@@ -245,7 +245,6 @@ class Host:
     async def close(self) -> None:
         """End the fork server, give back every descriptor, and remove the sub-tree as far as it is empty."""
         self._orphans.close()
-        self._sweep.close()
         await self.killer.close()
         self.spawner.close()
         await self.reaper.close(self.spawner.server)

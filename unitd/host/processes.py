@@ -5,10 +5,10 @@ import errno
 import os
 import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import islice
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from unitd.host import reserve
 from unitd.model.states import in_state
@@ -22,6 +22,8 @@ _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 TICK_US = 1_000_000 // _TICKS_PER_S
 """Microseconds in the unit of start times."""
 _THREADS_LOOKED_AT = 16
+_COMMAND = 200
+"""As much of a command line is shown."""
 
 
 class Process(Struct, frozen=True):
@@ -54,7 +56,10 @@ class Process(Struct, frozen=True):
 
 def read(pid: int) -> Process | None:
     """The process with this pid; None when there is none."""
-    return _parsed(pid, _start(f"/proc/{pid}/stat"))
+    try:
+        return _parsed(pid, _stat(pid))
+    except OSError:
+        return None
 
 
 def inspect(pid: int) -> Process | None:
@@ -63,8 +68,7 @@ def inspect(pid: int) -> Process | None:
     OSError when the kernel has nothing left to look with.
     """
     try:
-        with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:
-            return _parsed(pid, file.read(4096))
+        return _parsed(pid, _stat(pid))
     except (FileNotFoundError, ProcessLookupError):
         return None
     except OSError as error:
@@ -96,6 +100,11 @@ def ticks() -> int:
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME) * _TICKS_PER_S // 1_000_000_000
 
 
+def age_us(process: Process) -> int:
+    """How long it has lived."""
+    return max(0, ticks() - process.birth) * TICK_US
+
+
 def birth(pid: int) -> int:
     """Its start time in clock ticks since boot; 0 when it is gone."""
     process = read(pid)
@@ -110,17 +119,6 @@ def all_pids() -> list[int]:
 def everyone() -> dict[int, Process]:
     """Every process, by pid."""
     return {pid: process for pid in all_pids() if (process := read(pid)) is not None}
-
-
-def descendants(root: int, processes: dict[int, Process]) -> list[int]:
-    """The pids below `root`, parents before their children."""
-    children: dict[int, list[int]] = {}
-    for process in processes.values():
-        children.setdefault(process.parent, []).append(process.pid)
-    found = list(children.get(root, ()))
-    for pid in found:
-        found.extend(children.get(pid, ()))
-    return found
 
 
 def depths(pids: Iterable[int], processes: dict[int, Process]) -> dict[int, int]:
@@ -173,15 +171,15 @@ def wait_channel(pid: int) -> str:
 
 
 def arguments(process: Process) -> str:
-    """Its arguments, read without waiting for it; "" for a zombie, a kernel thread, and one in uninterruptible sleep.
-
-    The last may hold the lock of its memory, and then nobody can read them before it wakes up.
-    """
-    return "" if process.state == "D" else command_line(process.pid)
+    """Its arguments, as far as they are worth showing; "" for a zombie, a kernel thread, and one that is locked."""
+    return "" if is_locked(process) else command_line(process.pid)[:_COMMAND]
 
 
 def is_locked(process: Process) -> bool:
-    """Whether a thread of it may hold the lock of its memory for long, so that reading from there would wait."""
+    """Whether a thread of it is in uninterruptible sleep, and may hold the lock of the memory until it wakes up.
+
+    Arguments and environment are in that memory, so who reads them would wait.
+    """
     return slowest(process).state == "D"
 
 
@@ -191,7 +189,7 @@ def situation(pid: int) -> str:
     if process is None:
         return ""
     thread = slowest(process)
-    words = arguments(replace(process, state=thread.state))[:200] or f"({process.command})"
+    words = arguments(process) or f"({process.command})"
     channel = wait_channel(thread.pid)
     return f"{words}, {in_state(thread.state)}" + (f" in {channel}" if channel else "")
 
@@ -208,12 +206,22 @@ def slowest(process: Process) -> Process:
     return next((thread for thread in living if thread.state == "D"), living[0] if living else process)
 
 
-def described(pid: int, unit: str) -> str:
-    """For people: `PID (command) of UNIT in WCHAN`."""
+def described(pid: int) -> str:
+    """For people: `PID (COMMAND) in WCHAN`."""
     process = read(pid)
-    command = (arguments(process)[:200] or process.command) if process else "gone"
+    command = (arguments(process) or process.command) if process else "gone"
     channel = wait_channel(pid)
-    return f"{pid} ({command})" + (f" of {unit}" if unit else "") + (f" in {channel}" if channel else "")
+    return f"{pid} ({command})" + (f" in {channel}" if channel else "")
+
+
+def sockets(pid: int, most: int | None = None) -> Iterator[tuple[int, int]]:
+    """The sockets among its descriptors, or `most` of these: number and inode; none when it does not let us see."""
+    with contextlib.suppress(OSError), reserve.sure(os.scandir, f"/proc/{pid}/fd") as entries:
+        for entry in islice(entries, most):
+            with contextlib.suppress(OSError):
+                kind, _, inode = os.readlink(entry.path).partition(":[")
+                if kind == "socket":
+                    yield int(entry.name), int(inode.rstrip("]"))
 
 
 def send(pid: int, born: int, number: int) -> None:
@@ -260,15 +268,10 @@ def read_file(path: str, most: int = 1 << 20) -> bytes:
         os.close(fd)
 
 
-def _start(path: str) -> bytes:
-    """What one read gives; for files that are short, and looked at often."""
-    try:
-        fd = reserve.sure(os.open, path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return b""
+def _stat(pid: int) -> bytes:
+    """One read gives all of it: it is short, and looked at often. OSError."""
+    fd = reserve.sure(os.open, f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
     try:
         return os.read(fd, 4096)
-    except OSError:
-        return b""
     finally:
         os.close(fd)

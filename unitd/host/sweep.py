@@ -6,8 +6,6 @@ Nobody is signalled by a number alone, but by pid and start time. PID 1, and who
 """
 
 import contextlib
-import errno
-import os
 import signal
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -29,9 +27,6 @@ _ASKINGS = 2
 _LOOKS = 3
 _GRACE_S = 0.3
 """The least time between SIGTERM and SIGKILL for a foreign process."""
-_RESERVE = 8
-"""Descriptors kept back, so that a daemon that has no more can still look."""
-_EXHAUSTED = (errno.EMFILE, errno.ENFILE)
 
 
 class Sweep:
@@ -47,12 +42,6 @@ class Sweep:
         self._kinship, self._groups, self._placed, self._examine = kinship, groups, placed, examine
         self._is_last = False
         self._asked: dict[tuple[int, int], float] = {}
-        self._reserve = [os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC) for _ in range(_RESERVE)]
-
-    def close(self) -> None:
-        """Give the reserve back."""
-        while self._reserve:
-            os.close(self._reserve.pop())
 
     def survivors(self, claims: Sequence[Claim] = ()) -> Survivors:
         """Who is to be ended and lives, and who is left alone; after a SIGKILL to everyone they get it again first."""
@@ -95,12 +84,6 @@ class Sweep:
         return self._look_once()
 
     def _look_once(self, *, marks: bool = True) -> Look:
-        try:
-            return at_once(self._kinship.look(self._placed, marks=marks))
-        except OSError as error:
-            if error.errno not in _EXHAUSTED or not self._reserve:
-                raise
-        self.close()
         return at_once(self._kinship.look(self._placed, marks=marks))
 
     def _foreign(self, look: Look, claims: Collection[Claim]) -> Iterator[Left]:

@@ -16,8 +16,6 @@ class Job(Struct, frozen=True, omit_defaults=True):
     irreversible: bool = False
     ignore_order: bool = False
     by: Caller | None = None
-    queued_at: int = 0
-    running_since: int | None = None
     running_timeout: int = INFINITY
     expires_at: int = INFINITY
 

@@ -161,13 +161,13 @@ class Queue:
         """Makes a waiting job a running one."""
         job = self._jobs[id]
         expires = min(job.expires_at, _after(now, job.running_timeout))
-        job = replace(job, state=JobState.RUNNING, running_since=now, expires_at=expires)
+        job = replace(job, state=JobState.RUNNING, expires_at=expires)
         self._put(job)
         return job
 
     def turn_into_start(self, id: int, graph: Graph) -> Job:
         """A restart whose unit is down goes on as a start: same id, waiting again."""
-        job = replace(self._jobs[id], type=JobType.START, state=JobState.WAITING, running_since=None)
+        job = replace(self._jobs[id], type=JobType.START, state=JobState.WAITING)
         self._put(job)
         self._changed(job.unit)
         return job
@@ -213,7 +213,6 @@ class Queue:
             irreversible=irreversible,
             ignore_order=planned.ignore_order,
             by=by,
-            queued_at=now,
             running_timeout=planned.running_timeout,
             expires_at=_after(now, planned.timeout),
         )

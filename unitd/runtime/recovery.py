@@ -138,7 +138,7 @@ def completed(
             warn(f"no record tells of {unit}, which has {len(pids)} processes: {who}")
         elif saved is None or _rests(saved):
             why = "is no unit that can be loaded" if saved is None else "rests"
-            named = ", ".join(processes.described(pid, "") for pid in pids[:20])
+            named = ", ".join(processes.described(pid) for pid in pids[:20])
             warn(f"cannot take over what runs in the cgroup of {unit}, which {why}: {named}")
     return replace(past, units=(*past.units, *found))
 
