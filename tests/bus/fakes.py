@@ -7,10 +7,10 @@ from typing import Any
 
 from unitd.bus import About, Bus, World, bus
 from unitd.graph.diff import Diff
-from unitd.model import effects, events
+from unitd.model import effects, events, processes
 from unitd.model.dependencies import Dep
 from unitd.model.effects import Level
-from unitd.model.events import Straggler
+from unitd.model.processes import Straggler
 from unitd.model.refusals import Kind, Refusal
 from unitd.model.states import Active, JobResult, JobState, JobType, Load
 from unitd.model.unit import Unit
@@ -92,7 +92,7 @@ class Progress:
     deadline: int
     next: str
     pids: tuple[int, ...] = ()
-    left: tuple[events.Left, ...] = ()
+    left: tuple[processes.Left, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

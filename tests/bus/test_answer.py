@@ -18,8 +18,8 @@ from unitd.bus.ports import About, World
 from unitd.graph.diff import Diff
 from unitd.model import events, settings
 from unitd.model.effects import Condition
-from unitd.model.events import Straggler
 from unitd.model.problems import Problem
+from unitd.model.processes import Straggler
 from unitd.model.refusals import Kind
 from unitd.model.setting import UNSET, Context
 from unitd.model.states import Active, JobMode, JobType, Load

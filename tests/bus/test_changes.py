@@ -11,7 +11,8 @@ from unitd.bus.changes import Changes
 from unitd.bus.interfaces.table import Emits
 from unitd.bus.interfaces.types import TYPES
 from unitd.model import effects
-from unitd.model.events import Leaving, Left
+from unitd.model.events import Leaving
+from unitd.model.processes import Left
 from unitd.model.states import INFINITY, Active, JobResult, JobState, JobType
 from unitd.wire.dialects import PYZINIT, SYSTEMD1
 from unitd.wire.message import Message, encode

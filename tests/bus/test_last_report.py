@@ -7,7 +7,8 @@ import pytest
 from tests.bus.clients import client
 from tests.bus.fakes import Daemon
 from unitd.model import effects
-from unitd.model.events import Leaving, Left
+from unitd.model.events import Leaving
+from unitd.model.processes import Left
 
 
 @pytest.mark.parametrize(

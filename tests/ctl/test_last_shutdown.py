@@ -9,7 +9,7 @@ import msgspec
 
 from tests.ctl.conftest import Run
 from tests.ctl.peer import Error, Peer
-from unitd.model.events import Evidence, Straggler
+from unitd.model.processes import Evidence, Straggler
 from unitd.model.report import DONE, INTERRUPTED, SURVIVORS, Killed, Phase, Report, Signal, Stray, UnitEnd
 
 SLEEPER = Straggler(

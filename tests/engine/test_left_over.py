@@ -7,7 +7,8 @@ from tests.fakes.kernel import Program
 from unitd.model.claims import Claim
 from unitd.model.config import Config
 from unitd.model.effects import KillEverything, Log, LookForOrphans, Verify
-from unitd.model.events import Left, LeftBehind, OrphansAsked, OrphansFound, Survivors
+from unitd.model.events import LeftBehind, OrphansAsked, OrphansFound, Survivors
+from unitd.model.processes import Left
 from unitd.model.states import SECOND
 from unitd.syntax.claims import Port, ProcessFilter
 

@@ -12,7 +12,7 @@ from unitd.engine import reasons, snapshot
 from unitd.engine.snapshot import Saved
 from unitd.model.config import Config
 from unitd.model.effects import KeepReport, Kill, Leave
-from unitd.model.events import Straggler
+from unitd.model.processes import Straggler
 from unitd.model.report import DONE, INTERRUPTED, SURVIVORS, Report, UnitEnd
 from unitd.model.states import SECOND, JobResult
 

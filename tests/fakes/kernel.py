@@ -32,12 +32,10 @@ from unitd.model.events import (
     CgroupEmpty,
     ConditionsChecked,
     Event,
-    Evidence,
     Execed,
     Exit,
     How,
     Incoming,
-    Left,
     ListenFailed,
     Listening,
     MainGuessed,
@@ -47,11 +45,10 @@ from unitd.model.events import (
     Signalled,
     Spawned,
     SpawnFailed,
-    Straggler,
     Survivors,
-    Target,
 )
 from unitd.model.exec_plan import ExecPlan
+from unitd.model.processes import Evidence, Left, Straggler, Target
 from unitd.model.states import INFINITY
 
 SIGKILL = 9

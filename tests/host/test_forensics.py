@@ -18,7 +18,7 @@ from tests.host.host import BOUND_S, Execed, Signalled, Spawned, World
 from unitd.host import forensics, net_table, processes
 from unitd.host.forensics import Forensics
 from unitd.model.effects import Kill, KillEverything, Scope
-from unitd.model.events import Evidence
+from unitd.model.processes import Evidence
 
 LISTENER = """
 import signal, socket, sys

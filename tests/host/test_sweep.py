@@ -22,7 +22,8 @@ from unitd.host.children import Child, Children
 from unitd.host.kin import Kinship, at_once
 from unitd.model.claims import Claim
 from unitd.model.effects import KillEverything, LookForOrphans, Release, Verify
-from unitd.model.events import Left, LeftBehind, OrphansFound, Survivors
+from unitd.model.events import LeftBehind, OrphansFound, Survivors
+from unitd.model.processes import Left
 from unitd.syntax.claims import Port, ProcessFilter
 
 A = "a.service"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from unitd.model.events import Left
+from unitd.model.processes import Left
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from unitd.bus.interfaces.unit import UNIT
 from unitd.bus.ports import World
 from unitd.bus.reports import reports
 from unitd.model import effects
-from unitd.model.events import Left
+from unitd.model.processes import Left
 from unitd.wire import dialects
 from unitd.wire.dialects import Dialect
 from unitd.wire.message import Message, Type

@@ -10,7 +10,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from unitd.model.dependencies import Dep
-from unitd.model.events import Left, Straggler
+from unitd.model.processes import Left, Straggler
 from unitd.model.states import Active, JobState, JobType
 from unitd.model.unit import Unit
 from unitd.wire.dialects import Dialect

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from typing import Final
 
 from unitd.bus.ports import Progress, World
-from unitd.model.events import Left
+from unitd.model.processes import Left
 from unitd.model.states import INFINITY, in_state
 from unitd.wire.progress import NEVER, Report
 

@@ -28,7 +28,8 @@ from unitd.model.claims import Claim
 from unitd.model.config import Config
 from unitd.model.dependencies import Dep
 from unitd.model.effects import Effect, Level, Log, UnitChanged, UnitNew
-from unitd.model.events import Leaving, Left, Tick, UnitEvent
+from unitd.model.events import Leaving, Tick, UnitEvent
+from unitd.model.processes import Left
 from unitd.model.states import INFINITY, Active, Result
 from unitd.shutdown.budget import Budget
 

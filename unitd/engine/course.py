@@ -18,7 +18,8 @@ from unitd.machines.phases import (
     sub_state,
 )
 from unitd.model.effects import Effect, Kill
-from unitd.model.events import Evidence, Signalled, Target
+from unitd.model.events import Signalled
+from unitd.model.processes import Evidence, Target
 from unitd.model.states import INFINITY
 from unitd.syntax.signals import SIGKILL
 

@@ -15,7 +15,8 @@ from unitd.machines.phases import Service
 from unitd.machines.step import Limit
 from unitd.model.claims import claim_of
 from unitd.model.effects import KeepReport, KillEverything, Leave, Level, StageChanged, UnitChanged, Verify
-from unitd.model.events import Leaving, Left, ShutdownAsked, Survivors
+from unitd.model.events import Leaving, ShutdownAsked, Survivors
+from unitd.model.processes import Left
 from unitd.model.refusals import Kind, Refusal
 from unitd.model.report import Report
 from unitd.model.states import INFINITY, SECOND, Active, JobResult, JobType

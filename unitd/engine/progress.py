@@ -13,7 +13,7 @@ from unitd.engine.record import Record
 from unitd.jobs.job import Job
 from unitd.machines.conf import ServiceConf
 from unitd.machines.phases import Commands, Killing, Rung, Service, Stage
-from unitd.model.events import Left
+from unitd.model.processes import Left
 from unitd.model.states import INFINITY, SECOND, Active, JobType
 from unitd.syntax.signals import SIGKILL, signal_name
 from unitd.wire.progress import SPARED, WAITING

@@ -4,7 +4,8 @@ from unitd.engine.record import Record
 from unitd.machines.phases import Run, Service, SpawnFault
 from unitd.machines.service import words
 from unitd.machines.sockets import Socket
-from unitd.model.events import Evidence, How, Left, Straggler
+from unitd.model.events import How
+from unitd.model.processes import Evidence, Left, Straggler
 from unitd.model.states import INFINITY, Active, Result
 from unitd.syntax.command import Command
 from unitd.syntax.signals import signal_name

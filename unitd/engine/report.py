@@ -12,7 +12,8 @@ from unitd.engine.course import Course
 from unitd.engine.record import Record
 from unitd.machines.phases import Service
 from unitd.machines.service import words
-from unitd.model.events import Left, Signalled, Straggler, Survivors
+from unitd.model.events import Signalled, Survivors
+from unitd.model.processes import Left, Straggler
 from unitd.model.report import DONE, INTERRUPTED, SURVIVORS, Killed, Phase, Report, Signal, Stray, UnitEnd
 from unitd.model.states import INFINITY, SECOND
 from unitd.syntax.signals import signal_name

@@ -14,7 +14,8 @@ from unitd.jobs.job import Job
 from unitd.machines.phases import Run, Service
 from unitd.machines.sockets import Socket
 from unitd.model.dependencies import Dep
-from unitd.model.events import How, Straggler
+from unitd.model.events import How
+from unitd.model.processes import Straggler
 from unitd.model.states import Active, Result
 from unitd.model.unit import Unit
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from unitd.host import processes
 from unitd.host.net_table import Sockets
 from unitd.host.processes import Process
-from unitd.model.events import Evidence, Straggler
+from unitd.model.processes import Evidence, Straggler
 from unitd.model.states import in_state
 
 MOST = 16

@@ -14,7 +14,7 @@ from unitd.host import net_table, processes
 from unitd.host.kin import PORTION
 from unitd.host.processes import Process
 from unitd.model.claims import Claim
-from unitd.model.events import Left
+from unitd.model.processes import Left
 from unitd.syntax.claims import Port, ProcessFilter, plain_address
 
 

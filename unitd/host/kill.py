@@ -22,7 +22,8 @@ from unitd.host.forensics import Forensics
 from unitd.host.ports import Groups, Post
 from unitd.host.processes import Process
 from unitd.model.effects import Kill, Scope
-from unitd.model.events import Evidence, Signalled, Target
+from unitd.model.events import Signalled
+from unitd.model.processes import Evidence, Target
 
 _AT_A_TIME = 64
 """Processes looked at or signalled in one turn of the loop."""

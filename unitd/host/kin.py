@@ -20,7 +20,7 @@ from msgspec import Struct
 from unitd.host import processes
 from unitd.host.children import Children
 from unitd.host.processes import Process
-from unitd.model.events import Left
+from unitd.model.processes import Left
 
 CGROUP, CHILD, MARK, BESIDE = "cgroup", "child", "invocation id", "pid namespace"
 """How a process is known for ours."""

@@ -18,7 +18,8 @@ from unitd.host.holders import Holder, holders, unseen
 from unitd.host.kin import BESIDE, CGROUP, CHILD, Kin, Kinship, Look
 from unitd.host.ports import Groups, Post
 from unitd.model.claims import Claim
-from unitd.model.events import Left, LeftBehind, OrphansFound
+from unitd.model.events import LeftBehind, OrphansFound
+from unitd.model.processes import Left
 
 _SOON_S = 0.1
 _DOWN = "its unit is down"

@@ -44,7 +44,8 @@ from unitd.model.effects import (
     WatchPidFile,
     WatchSockets,
 )
-from unitd.model.events import ConditionsChecked, MainGuessed, Signalled, SpawnFailed, Target
+from unitd.model.events import ConditionsChecked, MainGuessed, Signalled, SpawnFailed
+from unitd.model.processes import Target
 
 
 class Logs(LogSink, Protocol):

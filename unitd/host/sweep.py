@@ -19,7 +19,8 @@ from unitd.host.kin import CGROUP, Kin, Kinship, Look, at_once
 from unitd.host.ports import Groups
 from unitd.host.processes import Process
 from unitd.model.claims import Claim
-from unitd.model.events import Left, Survivors
+from unitd.model.events import Survivors
+from unitd.model.processes import Left
 
 LEFT_ALONE = "left alone"
 _PASSES = 16

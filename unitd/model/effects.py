@@ -6,8 +6,9 @@ from typing import Any, TypeAlias
 from msgspec import Struct
 
 from unitd.model.claims import Claim
-from unitd.model.events import Caller, Leaving, Left
+from unitd.model.events import Caller, Leaving
 from unitd.model.exec_plan import ExecPlan, Role
+from unitd.model.processes import Left
 from unitd.model.report import Report
 from unitd.model.states import JobResult, JobType
 

@@ -5,7 +5,7 @@ Lengths are seconds from `began_us` on, or else plain lengths; None: without a l
 
 from msgspec import Struct
 
-from unitd.model.events import Evidence, Straggler
+from unitd.model.processes import Evidence, Straggler
 
 DONE, SURVIVORS, INTERRUPTED = "done", "survivors", "interrupted"
 
