@@ -86,7 +86,7 @@ class Status:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class Stopping:
     unit: str
     phase: str
     deadline: int
@@ -125,7 +125,7 @@ class View:
             "-.slice": Status(Unit("-.slice"), Active.ACTIVE, "active"),
         }
         self.queue: dict[int, Job] = {}
-        self.leaving: tuple[Progress, ...] = ()
+        self.leaving: tuple[Stopping, ...] = ()
         self.whole: Whole | None = None
 
     def units(self) -> Sequence[str]:
@@ -168,7 +168,7 @@ class View:
     def is_stopping(self) -> bool:
         return bool(self.leaving)
 
-    def stopping(self, among: Collection[str] | None = None, most: int = 50) -> Sequence[Progress]:
+    def stopping(self, among: Collection[str] | None = None, most: int = 50) -> Sequence[Stopping]:
         return [each for each in self.leaving if among is None or not each.unit or each.unit in among][:most]
 
     def shutdown(self) -> Whole | None:

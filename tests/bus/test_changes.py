@@ -6,7 +6,7 @@ from typing import Any
 import msgspec.structs
 import pytest
 
-from tests.bus.fakes import Job, Progress, Service, View, Whole, service, world
+from tests.bus.fakes import Job, Service, Stopping, View, Whole, service, world
 from unitd.bus.changes import Changes
 from unitd.bus.interfaces.table import Emits
 from unitd.bus.interfaces.types import TYPES
@@ -16,7 +16,7 @@ from unitd.model.processes import Left
 from unitd.model.states import INFINITY, Active, JobResult, JobState, JobType
 from unitd.wire.dialects import PYZINIT, SYSTEMD1
 from unitd.wire.message import Message, encode
-from unitd.wire.progress import Report
+from unitd.wire.progress import Progress
 
 
 def told(changes: Changes, view: View, *, anyone: bool = True) -> list[Message]:
@@ -129,15 +129,15 @@ def test_the_daemon_itself() -> None:
     assert (third.member, third.body) == ("StartupFinished", (0, 0, 0, 0, 77, 77))
 
 
-def reports(messages: list[Message]) -> list[Report]:
-    return [Report.of(each.body[0]) for each in messages if each.member == "ShutdownProgress"]
+def reports(messages: list[Message]) -> list[Progress]:
+    return [Progress.of(each.body[0]) for each in messages if each.member == "ShutdownProgress"]
 
 
 def test_the_progress_of_a_stop_is_told_with_the_unit() -> None:
     view, changes = View(), Changes()
     view.leaving = (
-        Progress("a.service", "stop-sigterm", 7_000_000, "SIGKILL"),
-        Progress("b.service", "stop", 6_000_000, "SIGTERM"),
+        Stopping("a.service", "stop-sigterm", 7_000_000, "SIGKILL"),
+        Stopping("b.service", "stop", 6_000_000, "SIGTERM"),
     )
     changes.note(effects.UnitChanged("a.service"))
     (message,) = [each for each in told(changes, view) if each.member == "ShutdownProgress"]
@@ -158,7 +158,7 @@ def test_the_progress_of_a_stop_is_told_with_the_unit() -> None:
 
 def test_the_progress_of_a_shutdown_says_how_far_the_whole_is() -> None:
     view, changes = View(), Changes()
-    view.leaving = (Progress("a.service", "stop-sigterm", 0, ""),)
+    view.leaving = (Stopping("a.service", "stop-sigterm", 0, ""),)
     view.whole = Whole(began=2_000_000, end=29_000_000, units_left=7)
     changes.note(effects.UnitChanged("a.service"))
     (report,) = reports(told(changes, view))
@@ -169,7 +169,7 @@ def test_the_progress_of_a_shutdown_says_how_far_the_whole_is() -> None:
 def test_in_the_last_stages_what_is_left_is_told_whenever_that_changes() -> None:
     view, changes = View(), Changes()
     stuck = Left(12, unit="a.service", command="/bin/x", state="D", channel="io_schedule")
-    view.leaving = (Progress("", "killed", 8_000_000, "give up", left=(stuck,)),)
+    view.leaving = (Stopping("", "killed", 8_000_000, "give up", left=(stuck,)),)
     changes.note(effects.StageChanged())
     assert not changes.is_empty
     (report,) = reports(told(changes, view))

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.bus.clients import MANAGER, PROPERTIES, Failed, client, connect, run
-from tests.bus.fakes import Daemon, Progress
+from tests.bus.fakes import Daemon, Stopping
 from unitd.bus import bus, outbox, private
 from unitd.model import effects, events
 from unitd.wire import message
@@ -323,7 +323,7 @@ async def test_progress_is_told_while_time_passes(daemon: Daemon, monkeypatch: p
     monkeypatch.setattr(bus, "_PROGRESS_EVERY_S", 0.001)
     found = await client(daemon.path)
     await found.call("GetUnit", "s", "a.service")
-    daemon.view.leaving = (Progress("a.service", "stop-sigterm", 9_000_000, "SIGKILL"),)
+    daemon.view.leaving = (Stopping("a.service", "stop-sigterm", 9_000_000, "SIGKILL"),)
     daemon.bus.tell(effects.UnitChanged("a.service"))
     daemon.bus.flush()
     for _ in range(3):

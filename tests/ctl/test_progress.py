@@ -15,7 +15,7 @@ from unitd.ctl.stops import Stops
 from unitd.ctl.terminal import Block, cut, printable
 from unitd.ctl.when import ago, parse_since
 from unitd.wire.drawing import headline
-from unitd.wire.progress import Report
+from unitd.wire.progress import Progress
 
 PID = 2**22 + 1
 SECOND = 1_000_000
@@ -97,7 +97,7 @@ def test_report_in_words() -> None:
         "pids": ("a(us)", [(PID + number, "/bin/a") for number in range(5)]),
         "left_us": ("t", 2**64 - 1),
     }
-    assert Report.of(values).text(1) == f"stop-sigterm: pid {PID} /bin/a and 4 more"
+    assert Progress.of(values).text(1) == f"stop-sigterm: pid {PID} /bin/a and 4 more"
 
 
 def test_a_stop_that_takes_long_is_told_as_the_daemon_tells_it(slow: Peer, run: Run) -> None:
@@ -111,14 +111,14 @@ def test_a_stop_that_takes_long_is_told_as_the_daemon_tells_it(slow: Peer, run: 
     assert run("stop", "a") == (0, "", f"waiting for: a.service: {told}\n")
 
 
-def stops(*reports: Report) -> Stops:
+def stops(*reports: Progress) -> Stops:
     found = Stops()
     for report in reports:
         found.take(report)
     return found
 
 
-STUCK = Report(
+STUCK = Progress(
     "db.service",
     "stop-sigterm",
     ((41, "/usr/bin/db, the second, D (disk sleep) in io_wait"), (42, "/usr/bin/db --writer, S (sleeping)")),
@@ -132,7 +132,7 @@ STUCK = Report(
 
 
 def test_the_table_of_stops() -> None:
-    waits = Report("web.service", "waiting", next="SIGTERM after db.service", processes=1, pids=((50, "web"),))
+    waits = Progress("web.service", "waiting", next="SIGTERM after db.service", processes=1, pids=((50, "web"),))
     assert stops(waits, STUCK).drawing(23) == [
         "  UNIT         PHASE         LEFT  NEXT                      PROCESS",
         "  db.service   stop-sigterm  12 s  SIGKILL                   (+3) 41 D in io_wait: /usr/bin/db, the second",
@@ -152,7 +152,7 @@ def test_the_table_is_no_higher_than_there_is_room(rows: int, last: str) -> None
 
 
 def test_what_is_left_at_the_end_replaces_the_units() -> None:
-    found = stops(STUCK, Report("", "killed", ((41, "x of db.service, D (disk sleep) in io_wait"),)))
+    found = stops(STUCK, Progress("", "killed", ((41, "x of db.service, D (disk sleep) in io_wait"),)))
     (row,) = found.drawing(5)[1:]
     assert row.split() == ["the", "rest", "killed", "41", "D", "in", "io_wait:", "x", "of", "db.service"]
 
@@ -163,8 +163,8 @@ def test_the_headline() -> None:
 
 
 def test_a_report_survives_the_wire() -> None:
-    assert Report.of(STUCK.values) == STUCK
-    assert Report.of({"unit": ("s", "a.service"), "later": ("s", "unknown")}) == Report("a.service", "")
+    assert Progress.of(STUCK.values) == STUCK
+    assert Progress.of({"unit": ("s", "a.service"), "later": ("s", "unknown")}) == Progress("a.service", "")
 
 
 def test_what_a_program_prints_cannot_drive_the_terminal() -> None:

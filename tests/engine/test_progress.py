@@ -6,7 +6,7 @@ import pytest
 
 from tests.fakes.house import House
 from tests.fakes.kernel import Program
-from unitd.engine.progress import Progress
+from unitd.engine.progress import Stopping
 from unitd.model.effects import Kill, Log, StageChanged
 from unitd.model.states import SECOND
 
@@ -82,7 +82,7 @@ def test_of_so_many_only_the_most_urgent_are_told() -> None:
 def test_the_last_stages_tell_of_what_is_left() -> None:
     made = house(UNDYING, a="/bin/a|TimeoutStopSec=2", b="/bin/a|KillMode=none|RemainAfterExit=yes")
     made.shutdown()
-    stages: list[Progress] = []
+    stages: list[Stopping] = []
     while made.left is None:
         made.run(SECOND // 100)
         whole = made.engine.view.shutdown()

@@ -18,7 +18,7 @@ from tests.conftest import ROOT
 from tests.torture.conftest import Launch
 from tests.torture.daemon import BOUND_S, UNITCTL, Daemon, program, watch_for
 from unitd.ctl.connection import Disconnected
-from unitd.wire.progress import Report
+from unitd.wire.progress import Progress
 
 pytestmark = [pytest.mark.host, pytest.mark.slow]
 
@@ -44,7 +44,7 @@ def test_every_stage_is_told_every_second(launch: Launch) -> None:
     with contextlib.closing(link), contextlib.suppress(Disconnected):
         while (heard := link.signal(BOUND_S)) is not None:
             if heard.member == "ShutdownProgress":
-                told.append((time.monotonic(), Report.of(heard.body[0])))
+                told.append((time.monotonic(), Progress.of(heard.body[0])))
     assert daemon.wait_for_end() == 0
     phases = {(report.unit, report.phase) for _, report in told}
     assert phases >= {

@@ -14,13 +14,13 @@ from unitd.bus.interfaces.table import Emits, Interface, Property
 from unitd.bus.interfaces.types import TYPES
 from unitd.bus.interfaces.unit import UNIT
 from unitd.bus.ports import World
-from unitd.bus.reports import reports
+from unitd.bus.progress import progress
 from unitd.model import effects
 from unitd.model.processes import Left
 from unitd.wire import dialects
 from unitd.wire.dialects import Dialect
 from unitd.wire.message import Message, Type
-from unitd.wire.progress import DONE, SURVIVORS, Report
+from unitd.wire.progress import DONE, SURVIVORS, Progress
 
 
 class Listener(Protocol):
@@ -143,18 +143,18 @@ class Changes:
 
 def progress(world: World, among: Collection[str] | None = None) -> Iterator[Message]:
     """ShutdownProgress for the stops under way; of units in `among` alone if it is given."""
-    for report in reports(world, among):
-        yield _progress(world.dialect, report)
+    for one in progress(world, among):
+        yield _progress(world.dialect, one)
 
 
-def _progress(dialect: Dialect, report: Report) -> Message:
-    return _of_daemon(dialect, "ShutdownProgress", "a{sv}", (report.values,))
+def _progress(dialect: Dialect, one: Progress) -> Message:
+    return _of_daemon(dialect, "ShutdownProgress", "a{sv}", (one.values,))
 
 
-def _last_report(dialect: Dialect, survivors: Iterable[Left], next: str) -> Message:
+def _last_progress(dialect: Dialect, survivors: Iterable[Left], next: str) -> Message:
     """Of no unit: all is stopped, or this is who lives on."""
     pids = tuple((left.pid, left.words) for left in survivors)
-    return _progress(dialect, Report("", SURVIVORS if pids else DONE, pids, next=next, processes=len(pids)))
+    return _progress(dialect, Progress("", SURVIVORS if pids else DONE, pids, next=next, processes=len(pids)))
 
 
 def _signal(effect: effects.Effect, dialect: Dialect) -> Message:
@@ -174,7 +174,7 @@ def _signal(effect: effects.Effect, dialect: Dialect) -> Message:
         case effects.StartupFinished(userspace):
             return _of_daemon(dialect, "StartupFinished", "tttttt", (0, 0, 0, 0, userspace, userspace))
         case effects.Leave(leaving=leaving, survivors=survivors):
-            return _last_report(dialect, survivors, leaving.value)
+            return _last_progress(dialect, survivors, leaving.value)
         case _:
             raise ValueError(f"cannot make a signal of {effect}")
 

@@ -1,7 +1,7 @@
 """The verbs that end the daemon, followed to the end.
 
 The request is answered at once; then ShutdownProgress tells of each unit that is being stopped, JobRemoved of each
-that is, and the last report (of no unit) says "done" or "survivors". A connection that drops after "done" is success;
+that is, and the last that is told (of no unit) says "done" or "survivors". A connection that drops after "done" is success;
 any other end is not. A terminal shows one block that is drawn again, any other output gets lines.
 """
 
@@ -15,13 +15,13 @@ from unitd.ctl.session import Session
 from unitd.ctl.stops import Stops
 from unitd.ctl.terminal import GREEN, RED, Block, is_terminal, paint, printable, say
 from unitd.wire.drawing import headline
-from unitd.wire.progress import DONE, SURVIVORS, Report
+from unitd.wire.progress import DONE, SURVIVORS, Progress
 
 TICK_S: Final = 1.0
 BETWEEN_S: Final = 0.1
 """The least time between two drawings, so that a thousand units cost no more to show than ten."""
 LEAVING_S: Final = 10.0
-"""How long the daemon may take to leave after its last report, before it is no longer waited for."""
+"""How long the daemon may take to leave after the last that it told, before it is no longer waited for."""
 _SHOWN: Final = 10
 """Units that are told of again in one second."""
 _WITH_PROCESSES: Final = (".service", ".scope")
@@ -91,10 +91,10 @@ class Follower:
         self._stops = Stops()
         self._told: dict[str, tuple[str, float]] = {}
         self._stopped: list[str] = []
-        self._last: Report | None = None
+        self._last: Progress | None = None
 
     def follow(self) -> None:
-        """Take in what the daemon tells until it is gone, or does not leave after its last report."""
+        """Take in what the daemon tells until it is gone, or does not leave after the last that it told."""
         drawn, wake = 0.0, self._began
         try:
             while True:
@@ -108,7 +108,7 @@ class Follower:
                     continue
                 wake = min(wake, drawn + (BETWEEN_S if self._block is not None else TICK_S))
                 if signal.member == "ShutdownProgress":
-                    self._report(Report.of(signal.body[0]))
+                    self._take(Progress.of(signal.body[0]))
                 elif signal.member == "JobRemoved":
                     self._job_done(signal.body[2], signal.body[3])
         except Disconnected:
@@ -121,14 +121,14 @@ class Follower:
         if self._block is not None:
             self._block.clear()
 
-    def _report(self, report: Report) -> None:
-        if not report.unit and report.phase in (DONE, SURVIVORS):
-            self._last = report
+    def _take(self, progress: Progress) -> None:
+        if not progress.unit and progress.phase in (DONE, SURVIVORS):
+            self._last = progress
             self._spoke = time.monotonic()
             return
-        self._stops.take(report)
-        if self._told.get(report.unit, ("", 0.0))[0] != report.phase:
-            self._tell(report.unit, report.phase, f"{report.who}: {self._stops.text(report.unit)}")
+        self._stops.take(progress)
+        if self._told.get(progress.unit, ("", 0.0))[0] != progress.phase:
+            self._tell(progress.unit, progress.phase, f"{progress.who}: {self._stops.text(progress.unit)}")
 
     def _job_done(self, unit: str, result: str) -> None:
         self._stops.forget(unit)

@@ -15,7 +15,7 @@ from unitd.ctl.processes import described
 from unitd.ctl.session import Session
 from unitd.ctl.stops import Stops
 from unitd.ctl.terminal import Block, is_terminal, say
-from unitd.wire.progress import Report
+from unitd.wire.progress import Progress
 
 TICK_S: Final = 1.0
 _SHOWN: Final = 3
@@ -55,7 +55,7 @@ class Waiting:
                 tick = time.monotonic() + TICK_S
                 self._draw(set(left.values()))
             elif signal.member == "ShutdownProgress":
-                self._stops.take(Report.of(signal.body[0]))
+                self._stops.take(Progress.of(signal.body[0]))
             elif signal.member == "JobRemoved":
                 self._stops.forget(signal.body[2])
                 if signal.body[1] in left:

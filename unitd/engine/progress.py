@@ -22,7 +22,7 @@ _NAMED = 3
 """Units that are named of those that one waits for."""
 
 
-class Progress(Struct, frozen=True):
+class Stopping(Struct, frozen=True):
     """One unit on its way down; unit "": all that is left, in the last stages of a shutdown, named by `left`.
 
     `deadline`: the instant at which `next` follows (monotonic us; 0 or INFINITY: at none). `pids`: control and main
@@ -56,7 +56,7 @@ def is_stopping(core: Core) -> bool:
     return bool(core.stopping) or (core.ending is not None and core.ending.step != "left")
 
 
-def stopping(core: Core, among: Collection[str] | None = None, most: int = 50) -> list[Progress]:
+def stopping(core: Core, among: Collection[str] | None = None, most: int = 50) -> list[Stopping]:
     """The units on their way down, the most urgent ones first; of those in `among` alone if it is given.
 
     Without `among` those follow that wait for them. Never more than `most`.
@@ -104,27 +104,27 @@ def _whom(count: int, main: int) -> str:
     return f"pid {main}" + (f" and {count - 1} more" if count > 1 else "")
 
 
-def _rest(core: Core) -> Progress:
+def _rest(core: Core) -> Stopping:
     """What the sweep found when it last looked."""
     ending = core.ending
     assert ending is not None
     if not ending.left:
-        return Progress("", ending.step, 0, "the proof that nothing is left")
+        return Stopping("", ending.step, 0, "the proof that nothing is left")
     if ending.step == SPARED:
         deadline = ending.kill_at if ending.kill_at < INFINITY else 0
-        return Progress("", SPARED, deadline, "SIGKILL", left=ending.left)
-    return Progress("", ending.step, ending.end, "give up, and name who is left", left=ending.left)
+        return Stopping("", SPARED, deadline, "SIGKILL", left=ending.left)
+    return Stopping("", ending.step, ending.end, "give up, and name who is left", left=ending.left)
 
 
-def _of(record: Record) -> Progress:
+def _of(record: Record) -> Stopping:
     state = record.state
     assert isinstance(state, Service)
     deadline = state.phase.deadline if isinstance(state.phase, Commands | Killing) else 0
     pids = tuple(process.pid for process in (state.control, state.main) if process is not None and process.pid)
-    return Progress(record.name, record.sub, deadline, _next(state, record.conf, deadline), pids)
+    return Stopping(record.name, record.sub, deadline, _next(state, record.conf, deadline), pids)
 
 
-def _waiting(core: Core) -> Iterator[Progress]:
+def _waiting(core: Core) -> Iterator[Stopping]:
     """Services that are to stop, but only after others."""
     for job in core.units.queue:
         if job.type in (JobType.STOP, JobType.RESTART) and job.is_waiting:
@@ -133,14 +133,14 @@ def _waiting(core: Core) -> Iterator[Progress]:
                 yield _behind(core, record, job)
 
 
-def _behind(core: Core, record: Record, job: Job) -> Progress:
+def _behind(core: Core, record: Record, job: Job) -> Stopping:
     state = record.state
     assert isinstance(state, Service)
     first = [other.unit for other in core.units.queue.blockers(job.id)]
     names = ", ".join(first[:_NAMED]) + (f" and {len(first) - _NAMED} more" if len(first) > _NAMED else "")
     step = "ExecStop=" if record.conf.commands.get(Stage.STOP) else _signal(record.conf.kill.signal)
     pids = (state.main.pid,) if state.main is not None and state.main.pid else ()
-    return Progress(record.name, WAITING, 0, f"{step} after {names}" if names else step, pids)
+    return Stopping(record.name, WAITING, 0, f"{step} after {names}" if names else step, pids)
 
 
 def _signal(number: int) -> str:

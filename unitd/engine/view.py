@@ -7,7 +7,7 @@ from msgspec import Struct
 from unitd.engine import progress
 from unitd.engine.core import Core
 from unitd.engine.course import Course
-from unitd.engine.progress import Progress, Whole
+from unitd.engine.progress import Stopping, Whole
 from unitd.engine.reasons import hint, why_failed
 from unitd.engine.record import Record, Times
 from unitd.jobs.job import Job
@@ -139,7 +139,7 @@ class View:
         """Whether a unit is on its way down, or a shutdown under way."""
         return progress.is_stopping(self._core)
 
-    def stopping(self, among: Collection[str] | None = None, most: int = 50) -> Sequence[Progress]:
+    def stopping(self, among: Collection[str] | None = None, most: int = 50) -> Sequence[Stopping]:
         """The units on their way down, the most urgent first; without `among` those that wait for them follow."""
         return progress.stopping(self._core, among, most)
 

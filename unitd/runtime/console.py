@@ -8,7 +8,7 @@ import asyncio
 from typing import Final
 
 from unitd.bus.ports import World
-from unitd.bus.reports import reports
+from unitd.bus.progress import progress
 from unitd.runtime.journal import Journal
 from unitd.wire.drawing import headline, printable, table
 
@@ -42,16 +42,16 @@ class Console:
 
     def _tell(self) -> None:
         self._tick = None
-        found = reports(self._world, units=_UNITS)
+        found = progress(self._world, units=_UNITS)
         whole = self._world.view.shutdown()
         if found and whole is not None:
             head = headline((self._at_first or 0) - whole.units_left, (found[0], 0), 0)
             if self._journal.is_terminal:
-                self._journal.show([head, *table([(report, 0) for report in found], _UNITS + 4)])
+                self._journal.show([head, *table([(one, 0) for one in found], _UNITS + 4)])
             else:
                 self._journal.say("notice", head)
-                for report in found:
-                    self._journal.say("notice", f"waiting for {report.who}: {printable(report.text())}")
+                for one in found:
+                    self._journal.say("notice", f"waiting for {one.who}: {printable(one.text())}")
         else:
             self._journal.show(())
         self.look()

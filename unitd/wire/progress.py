@@ -1,6 +1,6 @@
-"""How far a stop is: one report as a value, as the a{sv} of ShutdownProgress, and in words.
+"""How far a stop is, as it is told: a value, the a{sv} of ShutdownProgress, and words.
 
-What a report says of a process was put into words by the daemon ("/bin/x -y, S (sleeping) in do_wait"): who reads it
+What is told of a process was put into words by the daemon ("/bin/x -y, S (sleeping) in do_wait"): who reads it
 may be on another machine, or in another pid namespace. The client starts with this, so it imports next to nothing.
 """
 
@@ -14,7 +14,7 @@ KILLED: Final = "killed"
 """Phases of no unit, in the last stages: what units spared is asked to end; what is left gets SIGKILL."""
 DONE: Final = "done"
 SURVIVORS: Final = "survivors"
-"""Phases of no unit, in the last report of all."""
+"""Phases of no unit, told last of all."""
 
 _TYPES: Final = {
     "unit": "s",
@@ -29,7 +29,7 @@ _TYPES: Final = {
 }
 
 
-class Report(NamedTuple):
+class Progress(NamedTuple):
     """The stop of one unit, or with unit "" of all that is left. Lengths are microseconds, NEVER: no limit.
 
     `processes`: how many there are, of which `pids` are some. The rest is about the shutdown that it is a part of:
@@ -47,7 +47,7 @@ class Report(NamedTuple):
     cap_left_us: int = NEVER
 
     @classmethod
-    def of(cls, values: dict[str, tuple[str, Any]]) -> "Report":
+    def of(cls, values: dict[str, tuple[str, Any]]) -> "Progress":
         """From the signal's body; what is missing is not known, and what is unknown is passed over."""
         seen = {name: value for name, (_, value) in values.items() if name in _TYPES}
         pids = tuple((pid, words) for pid, words in seen.pop("pids", ()))

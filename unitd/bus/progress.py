@@ -1,4 +1,4 @@
-"""The stops under way as reports: the engine's view, the processes of now, and the time that is left.
+"""The stops under way as the bus tells of them: the view of the engine, the processes of now, the time that is left.
 
 Bounded: so many units, and so many processes looked at in /proc, however many there are. For signals, and for the
 console of PID 1.
@@ -7,16 +7,16 @@ console of PID 1.
 from collections.abc import Collection
 from typing import Final
 
-from unitd.bus.ports import Progress, World
+from unitd.bus.ports import Stopping, World
 from unitd.model.processes import Left
 from unitd.model.states import INFINITY, in_state
-from unitd.wire.progress import NEVER, Report
+from unitd.wire.progress import NEVER, Progress
 
 UNITS: Final = 50
 PROCESSES: Final = 128
 
 
-def reports(world: World, among: Collection[str] | None = None, units: int = UNITS) -> list[Report]:
+def progress(world: World, among: Collection[str] | None = None, units: int = UNITS) -> list[Progress]:
     """The most urgent ones first; of units in `among` alone if it is given, else also of those that wait."""
     found = world.view.stopping(among, units)
     if not found:
@@ -27,7 +27,7 @@ def reports(world: World, among: Collection[str] | None = None, units: int = UNI
     for one in found:
         pids = tuple(seen[one.unit][1] if one.unit else ((left.pid, _words(left)) for left in one.left[:PROCESSES]))
         told.append(
-            Report(
+            Progress(
                 one.unit,
                 one.phase,
                 pids,
@@ -42,7 +42,7 @@ def reports(world: World, among: Collection[str] | None = None, units: int = UNI
     return told
 
 
-def _left(one: Progress, now: int) -> int:
+def _left(one: Stopping, now: int) -> int:
     return NEVER if one.deadline in (0, INFINITY) else max(0, one.deadline - now)
 
 
