@@ -14,7 +14,7 @@ from unitd.bus.interfaces.table import Emits, Interface, Property
 from unitd.bus.interfaces.types import TYPES
 from unitd.bus.interfaces.unit import UNIT
 from unitd.bus.ports import World
-from unitd.bus.progress import progress
+from unitd.bus.progress import under_way
 from unitd.model import effects
 from unitd.model.processes import Left
 from unitd.wire import dialects
@@ -143,7 +143,7 @@ class Changes:
 
 def progress(world: World, among: Collection[str] | None = None) -> Iterator[Message]:
     """ShutdownProgress for the stops under way; of units in `among` alone if it is given."""
-    for one in progress(world, among):
+    for one in under_way(world, among):
         yield _progress(world.dialect, one)
 
 

@@ -16,7 +16,7 @@ UNITS: Final = 50
 PROCESSES: Final = 128
 
 
-def progress(world: World, among: Collection[str] | None = None, units: int = UNITS) -> list[Progress]:
+def under_way(world: World, among: Collection[str] | None = None, units: int = UNITS) -> list[Progress]:
     """The most urgent ones first; of units in `among` alone if it is given, else also of those that wait."""
     found = world.view.stopping(among, units)
     if not found:

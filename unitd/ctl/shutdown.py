@@ -1,7 +1,7 @@
 """The verbs that end the daemon, followed to the end.
 
 The request is answered at once; then ShutdownProgress tells of each unit that is being stopped, JobRemoved of each
-that is, and the last that is told (of no unit) says "done" or "survivors". A connection that drops after "done" is success;
+that is, and what is told last (of no unit) says "done" or "survivors". A connection that drops after "done" is success;
 any other end is not. A terminal shows one block that is drawn again, any other output gets lines.
 """
 

@@ -8,7 +8,7 @@ import asyncio
 from typing import Final
 
 from unitd.bus.ports import World
-from unitd.bus.progress import progress
+from unitd.bus.progress import under_way
 from unitd.runtime.journal import Journal
 from unitd.wire.drawing import headline, printable, table
 
@@ -42,7 +42,7 @@ class Console:
 
     def _tell(self) -> None:
         self._tick = None
-        found = progress(self._world, units=_UNITS)
+        found = under_way(self._world, units=_UNITS)
         whole = self._world.view.shutdown()
         if found and whole is not None:
             head = headline((self._at_first or 0) - whole.units_left, (found[0], 0), 0)
