@@ -100,12 +100,21 @@ def start(argv: list[str], environment: dict[str, str], uid: int) -> None:
 
 
 def keep(argv: list[str], environment: dict[str, str], uid: int, status: str) -> None:
-    """Start the daemon beside us, reap whoever comes to us, and write the daemon's exit status to `status`."""
-    daemon = os.fork()
-    if daemon == 0:
-        os.setsid()
-        start(argv, environment, uid)
+    """Start the daemon beside us, and the next one on SIGUSR1; reap whoever comes; `status`: how the daemon ended."""
+    daemon = 0
+
+    def begin(*_: object) -> None:
+        nonlocal daemon
+        daemon = os.fork()
+        if daemon == 0:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            signal.signal(signal.SIGUSR1, signal.SIG_DFL)
+            os.setsid()
+            start(argv, environment, uid)
+
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGUSR1, begin)
+    begin()
     while True:
         try:
             pid, raw = os.wait()

@@ -30,6 +30,7 @@ NAMESPACES = ("--mount", "--pid", "--net", "--ipc", "--uts", "--cgroup")
 SEARCH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 UNITCTL = "import sys; from unitd.ctl.main import main; sys.exit(main())"
 _STEP_S = 0.01
+_WENT_ON = "went on after a crash"
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +265,19 @@ class Lab:
     def signal_daemon(self, number: int) -> None:
         """A signal to the daemon itself."""
         os.kill(self.daemon_pid(), number)
+
+    def crash(self) -> None:
+        """SIGKILL to the daemon, which has to be "beside", and its end; what it started lives on."""
+        self.signal_daemon(signal.SIGKILL)
+        assert self.wait_for_end() == -signal.SIGKILL
+
+    def start_again(self) -> None:
+        """Start the next daemon, until it has gone on with what there is."""
+        told = self.log().count(_WENT_ON)
+        self.path(STATUS).unlink()
+        os.kill(self.first, signal.SIGUSR1)
+        self.until(lambda: self.log().count(_WENT_ON) > told or self.daemon_code() is not None, "the next daemon")
+        assert self.daemon_code() is None
 
     def daemon_pid(self) -> int:
         """The daemon's pid outside."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from unitd.host.config_file import read
 from unitd.model.config import Config
-from unitd.model.states import SECOND
+from unitd.model.states import INFINITY, SECOND
 
 
 def test_no_file_is_no_fault(tmp_path: Path) -> None:
@@ -48,3 +48,9 @@ def test_a_file_that_is_no_ini_changes_nothing(tmp_path: Path) -> None:
         config, problems = read(str(file))
         assert config == Config()
         assert problems, raw
+
+
+def test_no_time_at_all_is_no_limit(tmp_path: Path) -> None:
+    file = tmp_path / "unitd.conf"
+    file.write_text("[Manager]\nShutdownTimeoutSec=0\n")
+    assert read(str(file)) == (Config(shutdown_timeout=INFINITY), ())

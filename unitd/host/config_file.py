@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from unitd.model.config import Config
 from unitd.model.problems import Problem
 from unitd.model.states import LOG_LEVELS
-from unitd.syntax.values import Bad, parse_bool, parse_span, parse_span_zero_is_infinity
+from unitd.syntax.values import Bad, parse_bool, parse_span_zero_is_infinity
 
 DEFAULT_FILE: Final = "/etc/unitd.conf"
 SECTION: Final = "Manager"
@@ -32,7 +32,7 @@ def _one_of(*allowed: str) -> Callable[[str], str]:
 _KEYS: Final[Mapping[str, tuple[str, Callable[[str], Any]]]] = {
     "DefaultTimeoutStartSec": ("default_timeout_start", parse_span_zero_is_infinity),
     "DefaultTimeoutStopSec": ("default_timeout_stop", parse_span_zero_is_infinity),
-    "ShutdownTimeoutSec": ("shutdown_timeout", parse_span),
+    "ShutdownTimeoutSec": ("shutdown_timeout", parse_span_zero_is_infinity),
     "OnRestart": ("on_restart", _one_of("adopt", "stop")),
     "ReadSystemdUnits": ("read_systemd_units", parse_bool),
     "SystemdCompat": ("systemd_compat", parse_bool),

@@ -367,12 +367,13 @@ class Daemon:
             case Adopt():
                 self._recovery.adopt(effect)
             case Leave(report=report):
+                # First of all: whatever goes wrong in telling of it, the daemon leaves.
+                if not self._left.done():
+                    self._left.set_result(effect)
                 if report is not None:
                     self._reports.keep(report)
                 self._bus.tell(effect)
                 self._bus.flush()
-                if not self._left.done():
-                    self._left.set_result(effect)
             case Reexec(token=token):
                 self._renewal.ask(token)
             case WatchBusName(name=name):
