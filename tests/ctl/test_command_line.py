@@ -78,6 +78,14 @@ def test_help_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
 def test_verb_wants_its_units(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["start"]) == 1
     assert main(["isolate", "a", "b"]) == 1
+    assert main(["plan"]) == 1
+    assert main(["orphans", "x"]) == 1
+    assert capsys.readouterr().err.splitlines() == [
+        "cannot start without a unit: unitctl start UNIT...",
+        "cannot take 'b': the whole of it is unitctl isolate UNIT",
+        "cannot plan without a verb: unitctl plan VERB [UNIT...]",
+        "cannot take 'x': the whole of it is unitctl orphans",
+    ]
 
 
 @pytest.mark.parametrize(

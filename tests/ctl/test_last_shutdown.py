@@ -74,6 +74,16 @@ def test_a_table_then_who_was_killed_then_the_sum(peer: Peer, run: Run) -> None:
     ]
 
 
+def test_who_was_killed_before_it_was_asked_is_told_as_killed(peer: Peer, run: Run) -> None:
+    told = serve(
+        peer, msgspec.structs.replace(WHOLE, leaving="stay", units=(msgspec.structs.replace(DEAF, state="active"),))
+    )
+    assert told["units"][0]["state"] == "active"
+    lines = run("last-shutdown").out.splitlines()
+    assert lines[0].startswith("clean start, asked for by D-Bus")
+    assert lines[3].endswith(" killed")
+
+
 def test_it_is_told_who_lived_on(peer: Peer, run: Run) -> None:
     stuck = Stray(9, "dd", "a.service", "cgroup", note="pid 9 is in uninterruptible sleep")
     spared = Stray(8, "nginx", "b.service", "port 80/tcp", ours=False)

@@ -64,6 +64,11 @@ def test_a_timeline(peer: Peer, run: Run) -> None:
     assert peer.asked("Plan") == [("poweroff", "")]
 
 
+def test_a_long_command_is_cut_with_a_sign(peer: Peer, run: Run) -> None:
+    answered(peer, {**PLAN, "waves": [[entry("a.service", 0.0, step("ExecStop", 5.0, command=70 * "x"))]]})
+    assert f" ExecStop={59 * 'x'}… 5 s\n" in run("plan", "poweroff").out
+
+
 def test_json_is_as_the_daemon_gave_it(peer: Peer, run: Run) -> None:
     answered(peer, PLAN)
     said = run("poweroff", "--dry-run", "-o", "json")

@@ -8,6 +8,7 @@ from tests.fakes.house import House
 from tests.fakes.kernel import Program
 from unitd.engine.progress import Stopping
 from unitd.model.effects import Kill, Log, StageChanged
+from unitd.model.events import CgroupEmpty, Exit, How, ProcessExited
 from unitd.model.states import SECOND
 
 DEAF = Program(ignores=frozenset({15}))
@@ -109,6 +110,16 @@ def test_one_line_for_each_service_that_a_shutdown_stopped() -> None:
         f"a.service is stopped, but failed (timeout): SIGTERM to pid {a}, then SIGKILL to pid {a}, 2.0 s",
         f"b.service is stopped: SIGTERM to pid {b}, 0.0 s",
     ]
+
+
+def test_who_ends_before_it_is_told_of_the_signal_was_signalled_all_the_same() -> None:
+    made = house(a="/bin/b")
+    pid = made.service("a.service").last_main.pid
+    made.acts = False
+    made.shutdown()
+    made.feed(ProcessExited("a.service", pid, Exit(How.KILLED, 15)))
+    made.feed(CgroupEmpty("a.service"))
+    assert "a.service is stopped: SIGTERM, 0.0 s" in made.lines()
 
 
 def test_a_shutdown_with_nothing_to_end_says_why() -> None:

@@ -8,10 +8,11 @@ import pytest
 from tests.engine.test_service_life import house
 from tests.fakes.house import House
 from tests.fakes.kernel import FAILING, Program
-from unitd.engine import reasons, snapshot
+from unitd.engine import planning, reasons, snapshot
 from unitd.engine.snapshot import Saved
 from unitd.model.config import Config
 from unitd.model.effects import KeepReport, Kill, Leave
+from unitd.model.events import Caller, Leaving, ShutdownAsked
 from unitd.model.processes import Straggler
 from unitd.model.report import DONE, INTERRUPTED, SURVIVORS, Report, UnitEnd
 from unitd.model.states import SECOND, JobResult
@@ -90,7 +91,7 @@ def test_a_stop_that_had_begun_before() -> None:
     assert unit.cut_from_s is not None
     assert unit.took_s - report.took_s == pytest.approx(5, abs=0.01)
     assert unit.allotted_s < 15
-    assert 60 <= unit.cut_from_s < 62
+    assert 120 <= unit.cut_from_s < 122
     assert unit.signals[0].at_s == pytest.approx(-5, abs=0.01)
 
 
@@ -118,6 +119,33 @@ def test_who_is_not_waited_for_is_told_as_killed() -> None:
     unit = only(leave.report)
     assert unit.signals[-1].signal == "SIGKILL"
     assert (unit.escalated, [one.pid for one in unit.killed]) == (True, [101])
+
+
+def test_a_second_request_is_told_and_named_when_it_changes_how_it_ends() -> None:
+    made = house("ExecStart=/bin/a", {"/bin/a": Program(slow=5 * SECOND)})
+    made.start("a.service")
+    made.feed(ShutdownAsked(0, Leaving.STAY, by=Caller(what="OnRestart=stop")))
+    made.feed(ShutdownAsked(0, Leaving.STAY, by=Caller(what="somebody")))
+    made.feed(ShutdownAsked(0, Leaving.REBOOT, force=True, by=Caller(what="D-Bus", uid=0, pid=7)))
+    made.run()
+    (leave,) = made.effects(Leave)
+    assert leave.report is not None
+    assert (leave.report.leaving, leave.report.by) == ("reboot", "D-Bus (uid 0, pid 7)")
+    said = [line.partition(":")[0] for line in made.lines() if " asked for by " in line]
+    assert said[1:] == [
+        "clean start asked for by OnRestart=stop",
+        "clean start asked for by somebody, while everything is being stopped",
+        "reboot by force asked for by D-Bus (uid 0, pid 7), while everything is being stopped",
+    ]
+
+
+def test_who_has_all_of_its_time_had_what_the_plan_gave_it() -> None:
+    made = house("ExecStart=/bin/a\nTimeoutStopSec=3", {"/bin/a": STUBBORN})
+    made.start("a.service")
+    plan = planning.shutdown(made.engine.core, "poweroff")
+    steps = [step for wave in plan.waves for each in wave for step in each.steps]
+    unit = only(shut_down(made))
+    assert (unit.allotted_s, unit.cut_from_s) == (sum(step.timeout for step in steps) / SECOND, None) == (8, None)
 
 
 def test_waves_are_told_of_and_units_without_processes_are_counted() -> None:

@@ -292,13 +292,22 @@ def test_a_start_up_after_another_daemons_is_one_of_its_own(job: str) -> None:
         house.job(job, "next.target")
         house.run(SECOND)
     house.succeed()
+    house.run(9 * SECOND)
     for effect in house.engine.boot("next.target", house.clock.now):
         house.kernel.perform(effect)
     assert house.engine.view.system_state() == "starting"
     house.run(SECOND)
     house.feed(Notified("a.service", house.kernel.of("a.service")[0], (("READY", "1"),)))
     assert house.engine.view.system_state() == "running"
-    assert len(house.effects(StartupFinished)) == 1
+    (finished,) = house.effects(StartupFinished)
+    assert finished.userspace < 2 * SECOND
+
+
+def test_a_start_up_without_a_past_begins_with_the_daemon() -> None:
+    house = House({"first.target": "[Unit]\nDefaultDependencies=no\n"})
+    house.engine.restore(Snapshot(), house.clock.now)
+    effects = house.engine.boot("first.target", house.clock.now)
+    assert [effect.userspace for effect in effects if isinstance(effect, StartupFinished)] == [0]
 
 
 # --- ends that nobody saw -----------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.torture.conftest import Launch
-from tests.torture.daemon import BOUND_S, Daemon, command_line, is_alive, program, until_gone, watch_for
+from tests.torture.daemon import BOUND_S, Daemon, adopting, command_line, is_alive, program, until_gone, watch_for
 
 pytestmark = pytest.mark.host
 
@@ -144,9 +144,10 @@ def test_who_ended_while_no_daemon_watched_failed_and_is_started_again(launch: L
         for pid in (first, other):
             os.kill(pid, signal.SIGKILL)
             # As long as it is a zombie the kernel tells its next parent how it ended.
-            watch_for(lambda: not os.path.exists(f"/proc/{pid}"), "a reaped process")  # noqa: B023
+            os.waitpid(pid, 0)
 
-    restart(daemon, kill)
+    with adopting():
+        restart(daemon, kill)
     daemon.until("b.service", "failed/failed")
     assert "it ended while no daemon watched" in daemon.ctl("status", "b.service").out
     watch_for(lambda: shown(daemon, "a.service")["NRestarts"] == "1", "a restart")
@@ -357,7 +358,7 @@ def test_with_onrestart_stop_everything_is_stopped_and_the_target_started(launch
     daemon.must("start", "c.service")
     before = {unit: main_pid(daemon, unit) for unit in ("a.service", "b.service", "c.service")}
     restart(daemon)
-    daemon.until_line("stay asked for by OnRestart=stop")
+    daemon.until_line("clean start asked for by OnRestart=stop")
     daemon.until_line("shutdown took")
     for pid in before.values():
         until_gone(pid)

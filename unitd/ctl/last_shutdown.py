@@ -42,12 +42,16 @@ def _state(session: Session) -> str:
 
 def lines(told: dict[str, Any], *, under_way: bool = False, legend: bool = True, full: bool = True) -> list[str]:
     """The report as text: who asked, a table of the units, who had to be killed and why, who is left, the sum."""
-    head = f"{told['leaving']}, asked for by {printable(told['by'])} on {stamp(told['began_us'])}"
+    leaving = "clean start" if told["leaving"] == "stay" else told["leaving"]
+    head = f"{leaving}, asked for by {printable(told['by'])} on {stamp(told['began_us'])}"
     found = [paint(head, BOLD)]
     units = told["units"]
     if units:
         titles = [Cell(title, BOLD) for title in ("UNIT", "SIGNAL", "TIME", "ALLOTTED", "END")]
-        found += ["", *render([*([titles] if legend else []), *map(_row, units)], full=full)]
+        found += [
+            "",
+            *render([*([titles] if legend else []), *(_row(unit, told["outcome"]) for unit in units)], full=full),
+        ]
     for unit in units:
         found += _details(unit)
     found += _strays("found behind the units, and ended:", told["strays"])
@@ -56,20 +60,21 @@ def lines(told: dict[str, Any], *, under_way: bool = False, legend: bool = True,
     return [*found, "", _sum(told, under_way)]
 
 
-def _row(unit: dict[str, Any]) -> list[Cell]:
+def _row(unit: dict[str, Any], outcome: str) -> list[Cell]:
     signals = ", ".join(sent["signal"] for sent in unit["signals"]) or "-"
     own, cut = unit["allotted_s"], unit["cut_from_s"]
     allotted = "no limit" if own is None else f"{_s(own)}, cut from {_s(cut)}" if cut is not None else _s(own)
-    end, colour = _end(unit)
+    end, colour = _end(unit, outcome)
     return [Cell(unit["unit"]), Cell(signals), Cell(_s(unit["took_s"])), Cell(allotted), Cell(end, colour)]
 
 
-def _end(unit: dict[str, Any]) -> tuple[str, str]:
-    """How it ended in a word or two, with its colour."""
-    if unit["state"] not in ("inactive", "failed"):
-        return unit["state"], RED
+def _end(unit: dict[str, Any], outcome: str) -> tuple[str, str]:
+    """How it ended in a word or two, with its colour; who was killed by force has no time to change its state."""
     if unit["left"]:
         return "processes left", RED
+    is_up = unit["state"] not in ("inactive", "failed")
+    if is_up and (outcome != "done" or not unit["escalated"]):
+        return unit["state"], RED
     if unit["escalated"]:
         return "killed", YELLOW
     return ("stopped", GREEN) if unit["result"] == "success" else (f"failed: {unit['result']}", YELLOW)

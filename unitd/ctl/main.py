@@ -50,9 +50,10 @@ def _run(arguments: list[str]) -> int:
     name, *rest = words or ["list-units"]
     verb = _verb(ALIASES.get(name, name))
     if len(rest) < verb.least:
-        raise Usage(f"cannot {name} without a unit: unitctl {name} {verb.usage}")
+        what = verb.usage.split()[0].rstrip(".").lower()
+        raise Usage(f"cannot {name} without a {what}: unitctl {name} {verb.usage}")
     if len(rest) > verb.most:
-        raise Usage(f"cannot {name}: too many arguments; usage: unitctl {name} {verb.usage}".rstrip())
+        raise Usage(f"cannot take {rest[verb.most]!r}: the whole of it is unitctl {name} {verb.usage}".rstrip())
     if options.dry_run and name != "plan":
         verb, rest = VERBS["plan"], [name, *rest]
     return _carry_out(verb, options, rest)

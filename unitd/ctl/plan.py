@@ -14,9 +14,12 @@ from unitd.ctl.session import Session
 from unitd.ctl.table import Cell, render
 from unitd.ctl.terminal import BOLD, GREY, RED, YELLOW, printable
 from unitd.ctl.verbs import ALIASES, ENDS, PLANNED
+from unitd.wire.drawing import cut
 
 _SHOWN: Final = 8
 """Processes of a unit that are named; --full names all."""
+_COMMAND: Final = 60
+"""Characters of a command line that are shown."""
 _TITLES: Final = ("     AT", "UNIT", "STEP", "AT MOST", "PROCESSES")
 
 
@@ -90,7 +93,7 @@ def _words(step: dict[str, Any]) -> str:
     """What is done in a step."""
     if step["command"]:
         name = step["step"]
-        return f"{name}{'=' if name.startswith('Exec') else ': '}{printable(step['command'])[:60]}"
+        return f"{name}{'=' if name.startswith('Exec') else ': '}{cut(printable(step['command']), _COMMAND)}"
     if step["signal"] is None:
         return str({"close": "sockets are closed"}.get(step["step"], step["step"]))
     whom = {"main": " to the main process", "control": " to the control process"}.get(step["whom"], "")

@@ -153,7 +153,7 @@ class View:
         rows = self.get("Stragglers", ())
         more = len(rows) - _KILLED_SHOWN
         return [
-            f"after {format_span(waited, 1000)}: pid {pid} {printable(command)}, "
+            f"after {format_span(waited, 100_000)}: pid {pid} {printable(command)}, "
             + ", ".join((f"{state} in {channel}" if channel else state, *map(printable, sockets)))
             for pid, command, waited, state, channel, sockets in rows[-_KILLED_SHOWN:]
         ] + ([f"and {more} more: unitctl show -p Stragglers {self.unit}"] if more > 0 else [])

@@ -50,14 +50,14 @@ def check(core: Core, leaving: Leaving) -> None:
 def begin(core: Core, asked: ShutdownAsked) -> None:
     """Begin to stop everything; a second request only changes how the daemon leaves. Raises Refusal."""
     check(core, asked.leaving)
+    who = asked.by.what + (f" (uid {asked.by.uid}, pid {asked.by.pid})" if asked.by.pid else "")
+    request = f"{asked.leaving.words}{' by force' if asked.force else ''} asked for by {who}"
     if core.ending is not None:
-        core.ending.leaving, core.ending.code = asked.leaving, asked.code or core.ending.code
-        if asked.force:
-            core.ending.waves_end = core.ending.next_check = core.ending.kill_at = core.now
+        core.log(Level.NOTICE, f"{request}, while everything is being stopped")
+        _change(core, core.ending, asked, who)
         return
     outline, records = planning.outline(core), planning.to_stop(core)
     bounds, broken = outline.bounds, outline.waves.broken
-    who = asked.by.what + (f" (uid {asked.by.uid}, pid {asked.by.pid})" if asked.by.pid else "")
     core.ending = Ending(
         asked.leaving,
         asked.code,
@@ -69,7 +69,7 @@ def begin(core: Core, asked: ShutdownAsked) -> None:
         _gathered(core, who, outline),
     )
     core.ending.claims = tuple(claim for record in records if (claim := claim_of(record.unit)) is not None)
-    core.log(Level.NOTICE, f"{asked.leaving} asked for by {who}: {progress.to_stop(core, records)}")
+    core.log(Level.NOTICE, f"{request}: {progress.to_stop(core, records)}")
     for name, cycle in broken.items():
         path = " -> ".join((*cycle, cycle[0]))
         core.log(Level.WARNING, f"cannot keep the order of {name}: ordering cycle {path}", name)
@@ -82,6 +82,15 @@ def begin(core: Core, asked: ShutdownAsked) -> None:
     core.emit(KeepReport(_report(core, core.ending)))
 
 
+def _change(core: Core, ending: Ending, asked: ShutdownAsked, who: str) -> None:
+    """Another request while one is carried out: how to leave, and by force that no more time is given."""
+    if asked.leaving is not ending.leaving:
+        ending.gathered.by = who
+    ending.leaving, ending.code = asked.leaving, asked.code or ending.code
+    if asked.force:
+        ending.waves_end = ending.next_check = ending.kill_at = core.now
+
+
 def _gathered(core: Core, who: str, outline: planning.Outline) -> report.Gathered:
     """An empty collector for what will happen, which knows the plan."""
     return report.Gathered(
@@ -90,7 +99,7 @@ def _gathered(core: Core, who: str, outline: planning.Outline) -> report.Gathere
         cap=core.config.shutdown_timeout,
         bound=outline.bounds.bound - core.now if outline.bounds.bound < INFINITY else INFINITY,
         waves={name: number for number, names in enumerate(outline.waves.waves, 1) for name in names},
-        wanted={name: need.want for name, need in outline.budget.needs.items()},
+        wanted={name: need.most for name, need in outline.budget.needs.items()},
     )
 
 
@@ -149,7 +158,7 @@ def advance(core: Core) -> None:
         elif core.now >= ending.waves_end:
             left = sorted(core.up)
             names = ", ".join(left[:5]) + (" ..." if len(left) > 5 else "")
-            core.log(Level.WARNING, f"the time for stopping is up: killing all that is left of {names}")
+            core.log(Level.WARNING, f"no time is left for stopping: killing all that is left of {names}")
             _kill(core, ending)
     elif ending.verifying and core.now >= ending.end:
         # Nobody could look: whoever may be left counts as alive, and the cap holds all the same.

@@ -89,6 +89,7 @@ class Engine:
         """Start the first target, or else the first of `otherwise` that can be; with its job the start-up ends."""
         core = self.core
         core.otherwise = tuple(name for name in otherwise if name != target)
+        core.began = now if core.finished else core.began
         core.first_target, core.first_job, core.finished = target, core.units.queue.next_id, 0
         effects = self.handle(_first(target), now)
         if core.units.queue.get(core.first_job) is None and not core.finished:

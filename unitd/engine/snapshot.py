@@ -169,7 +169,7 @@ def _put_back(core: Core, unit: Saved) -> Record | None:
 
 
 def _restore_life(core: Core, past: Life) -> None:
-    core.began, core.finished = past.began, past.finished
+    core.began, core.finished = past.began or core.began, past.finished
     core.first_job, core.first_target, core.otherwise = past.first_job, past.first_target, past.otherwise
 
 

@@ -250,6 +250,11 @@ class Leaving(StrEnum):
     STAY = "stay"
     """It does not leave, but starts its first target (OnRestart=stop)."""
 
+    @property
+    def words(self) -> str:
+        """What people call it."""
+        return "clean start" if self is Leaving.STAY else str(self)
+
 
 class ShutdownAsked(Struct, frozen=True):
     """Stop everything, then leave. `force`: skip the waves, kill at once."""
