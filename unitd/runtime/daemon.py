@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import os
-import signal
 import traceback
 from collections.abc import Sequence
 
@@ -12,8 +11,7 @@ from unitd.bus.bus import Bus
 from unitd.bus.ports import About, World
 from unitd.engine.engine import Engine
 from unitd.engine.snapshot import Snapshot
-from unitd.executor.child import SEARCH_PATH
-from unitd.host import accounts, clock, conditions, config_file, facts, keeper, power, trees, virtualization
+from unitd.host import accounts, clock, conditions, config_file, facts, keeper, trees, virtualization
 from unitd.host.facts import Place
 from unitd.host.gauges import Gauges
 from unitd.host.inotify import Inotify
@@ -28,10 +26,11 @@ from unitd.host.unit_dirs import UnitDirs, search_path
 from unitd.host.watch import UnitFileWatch
 from unitd.model.dependencies import Dep
 from unitd.model.effects import Adopt, Effect, KeepReport, Leave, Log, Reexec, StartupFinished, WatchBusName
-from unitd.model.events import Caller, Leaving, ReloadAsked, ShutdownAsked, Tick, UnitFilesChanged
+from unitd.model.events import Caller, Leaving, ShutdownAsked, Tick, UnitFilesChanged
 from unitd.model.states import SECOND, Load
-from unitd.runtime import lock, readiness
+from unitd.runtime import lock, readiness, signals
 from unitd.runtime.console import Console
+from unitd.runtime.environment import service_environment
 from unitd.runtime.handover import Handover, Work
 from unitd.runtime.journal import Journal
 from unitd.runtime.options import Options
@@ -40,38 +39,13 @@ from unitd.runtime.pump import Pump
 from unitd.runtime.recovery import Recovery, completed
 from unitd.runtime.reexec import Renewal
 from unitd.runtime.remembering import Memory, recall
-from unitd.syntax.signals import signal_name
 from unitd.wire.dialects import PYZINIT
-
-_SIGNALS_OF_A_MACHINE = {
-    signal.SIGINT: Leaving.REBOOT,
-    signal.SIGTERM: Leaving.POWEROFF,
-    signal.SIGPWR: Leaving.POWEROFF,
-    signal.SIGRTMIN + 3: Leaving.HALT,
-    signal.SIGRTMIN + 4: Leaving.POWEROFF,
-    signal.SIGRTMIN + 5: Leaving.REBOOT,
-}
-"""What signals mean to PID 1 of a machine (systemd(1), "Signals"); everywhere else all of them mean: stop and exit."""
-
-_SIGNALS = (*_SIGNALS_OF_A_MACHINE, signal.SIGHUP)
-
-_FOR_THE_DAEMON = frozenset(
-    (
-        *("NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "MAINPID"),
-        *("MANAGERPID", "PIDFILE", "INVOCATION_ID", "JOURNAL_STREAM", "LOG_NAMESPACE", "CREDENTIALS_DIRECTORY"),
-        *("RUNTIME_DIRECTORY", "STATE_DIRECTORY", "CACHE_DIRECTORY", "LOGS_DIRECTORY", "CONFIGURATION_DIRECTORY"),
-        *("SERVICE_RESULT", "EXIT_CODE", "EXIT_STATUS", "REMOTE_ADDR", "REMOTE_PORT"),
-    )
-)
-"""What whoever started the daemon told it about itself (systemd.exec(5)): no service may take it for its own."""
 
 _WITHOUT_A_TARGET = ("rescue.target", "emergency.target")
 """What a machine starts when its first target cannot be: nobody else could help there."""
 
 _NOTIFY = "notify"
 """The notification socket's name on the shelf."""
-
-_PRESSES, _IMPATIENCE = 7, 2 * SECOND
 
 
 class Daemon:
@@ -90,7 +64,6 @@ class Daemon:
         self._lock = lock.take(options.runtime_dir) if handed is None else handed.lock
         self._left: asyncio.Future[Leave] = loop.create_future()
         self._clock = clock.Clock()
-        self._presses: list[int] = []
         self._console: Console | None = None
         self._has_begun = False
         """Units are started, or taken over."""
@@ -126,7 +99,8 @@ class Daemon:
             self._lock,
             self._level,
         )
-        self._renewal = Renewal(self._loop, work, _SIGNALS, self._journal.say)
+        self._renewal = Renewal(self._loop, work, signals.OBEYED, self._journal.say)
+        self._signals = signals.Signals(self._loop, self._place, self.pump.post, self._clock, warn)
         self._watch = UnitFileWatch(self._inotify, self._loop, path, self._files_changed, warn)
 
     def _make_host(self) -> None:
@@ -151,7 +125,7 @@ class Daemon:
             sockets=self._sockets,
             pid_files=self._pid_files,
             conditions=conditions.check,
-            environment=_service_environment(options),
+            environment=service_environment(options),
             notify=notify_path,
             warn=warn,
             shelf=self._shelf,
@@ -184,7 +158,7 @@ class Daemon:
             cgroup=gauges.cgroup,
             virtualization=virtualization.virtualization(),
             unit_path=path,
-            environment=tuple(f"{name}={value}" for name, value in _service_environment(self._options).items()),
+            environment=tuple(f"{name}={value}" for name, value in service_environment(self._options).items()),
             machine_id=machine_id,
             adm_gid=accounts.log_readers(),
         )
@@ -216,7 +190,7 @@ class Daemon:
 
         What goes wrong later ends like any other shutdown, in wait().
         """
-        self._obey_signals()
+        self._signals.obey()
         try:
             self._begin()
         except Exception as fault:
@@ -314,28 +288,6 @@ class Daemon:
 
     # --- what happens -----------------------------------------------------------------------------------
 
-    def _obey_signals(self) -> None:
-        by_machine = self._place is Place.MACHINE
-        for number, leaving in _SIGNALS_OF_A_MACHINE.items():
-            chosen = leaving if by_machine else Leaving.EXIT
-            self._loop.add_signal_handler(number, self._asked_to_leave, number, chosen)
-        self._loop.add_signal_handler(signal.SIGHUP, self._asked_to_reload)
-
-    def _asked_to_leave(self, number: int, leaving: Leaving) -> None:
-        if self._place is Place.MACHINE and number == signal.SIGINT and self._is_impatient():
-            self._journal.warn("Ctrl-Alt-Del seven times: rebooting at once")
-            power.leave(Leaving.REBOOT)
-        self.pump.post(ShutdownAsked(0, leaving, by=Caller(what=f"SIG{signal_name(number)}")))
-
-    def _is_impatient(self) -> bool:
-        """Whether Ctrl-Alt-Del was pressed seven times within two seconds (systemd(1), SIGINT)."""
-        now = self._clock.monotonic()
-        self._presses = [press for press in self._presses if now - press < _IMPATIENCE] + [now]
-        return len(self._presses) >= _PRESSES
-
-    def _asked_to_reload(self) -> None:
-        self.pump.post(ReloadAsked(0, by=Caller(what="SIGHUP")))
-
     def _files_changed(self, event: UnitFilesChanged) -> None:
         if self._config.auto_reload:
             self.pump.post(event)
@@ -396,14 +348,6 @@ class Daemon:
             self._console.look()
         if not self.engine.view.has_jobs():
             self._host.jobs_done()
-
-
-def _service_environment(options: Options) -> dict[str, str]:
-    """What every service gets (systemd.exec(5), "Environment Variables in Spawned Processes")."""
-    kept = {"PATH": ":".join(SEARCH_PATH), "LANG": os.environ.get("LANG", "")}
-    if options.user:
-        kept |= {name: value for name, value in os.environ.items() if name not in _FOR_THE_DAEMON}
-    return {name: value for name, value in kept.items() if value}
 
 
 def _clean(options: Options) -> None:
