@@ -188,6 +188,26 @@ async def test_five_hundred_double_forks_do_not_escape(here: World) -> None:
     assert (await here.told(Survivors)).left == ()
 
 
+async def test_who_was_killed_is_told_before_nobody_is_left(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though all are dead and reaped while the kill is still under way."""
+    groups, kill = here.host.groups, here.host.groups.kill
+
+    def slowly(unit: str) -> None:
+        kill(unit)
+        while groups.members(unit):
+            os.sched_yield()
+        here.host.reaper.look()
+        groups.check(unit)
+
+    monkeypatch.setattr(groups, "kill", slowly)
+    here.spawn("/bin/sleep", "100")
+    await here.told(Execed)
+    here.kill(signal.SIGKILL, sure=True)
+    await here.told(CgroupEmpty)
+    kinds = [type(event) for event in here.events if isinstance(event, Signalled | CgroupEmpty)]
+    assert kinds == [Signalled, CgroupEmpty]
+
+
 async def test_named_ones_alone(here: World) -> None:
     here.spawn("/bin/sh", "-c", "sleep 100 & wait")
     main = await here.told(Spawned)

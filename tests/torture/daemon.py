@@ -8,6 +8,7 @@ event: a datagram (READY=1), a D-Bus signal, a line of the log, the end of a pro
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import re
 import select
@@ -18,7 +19,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -39,6 +40,7 @@ _STAMP = re.compile(r"(\d\d):(\d\d):(\d\d)\.(\d{3}) ")
 _SENT = re.compile(r"SIG(\w+) to (\S+): (.*)")
 _JOIN = 'echo 0 >"$1/cgroup.procs" && shift && exec "$@"'
 _LINES_SHOWN = 80
+_PR_SET_CHILD_SUBREAPER = 36
 
 
 def program(name: str, *words: object) -> str:
@@ -332,6 +334,17 @@ class Daemon:
                 assert told is not None, f"{unit} is {found} instead of {state} after {BOUND_S} s"
                 if told.path == unit_path(unit):
                     break
+
+
+@contextlib.contextmanager
+def adopting() -> Iterator[None]:
+    """Who loses its parent comes to this process, which can reap it then (prctl(2), PR_SET_CHILD_SUBREAPER)."""
+    prctl = ctypes.CDLL(None).prctl
+    prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    try:
+        yield
+    finally:
+        prctl(_PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
 
 
 def until_gone(pid: int, bound: float = BOUND_S) -> None:

@@ -33,12 +33,16 @@ _UNIT_KINDS = (".service", ".scope", ".socket", ".mount", ".swap")
 
 @dataclass(slots=True, eq=False)
 class _Group:
-    """One unit's cgroup. `populated`: it held processes when last looked at, or a child joined it since."""
+    """One unit's cgroup. `populated`: it held processes when last looked at, or a child joined it since.
+
+    `held`: from freeze to thaw; that nobody is left is told only after it is known who was signalled.
+    """
 
     unit: str
     directory: str
     watch: int = 0
     populated: bool = False
+    held: bool = False
     frozen: list[asyncio.Future[None]] = field(default_factory=list)
 
 
@@ -255,7 +259,7 @@ class Cgroups:
                     waiting.set_result(None)
         if "populated 1" in events:
             group.populated = True
-        elif group.populated and not self._children.of(group.unit):
+        elif group.populated and not group.held and not self._children.of(group.unit):
             group.populated = False
             self._post(CgroupEmpty(group.unit))
 
@@ -267,6 +271,7 @@ class Cgroups:
         if group is None:
             return False
         waiting = asyncio.get_running_loop().create_future()
+        group.held = True
         try:
             _write(f"{group.directory}/cgroup.freeze", "1")
             group.frozen.append(waiting)
@@ -283,6 +288,7 @@ class Cgroups:
         """Let them go on; also where the last of them died meanwhile, for the next run finds the same cgroup."""
         group = self._groups.get(unit) or self._spare.get(unit)
         if group is not None:
+            group.held = False
             with contextlib.suppress(OSError):
                 _write(f"{group.directory}/cgroup.freeze", "0")
 

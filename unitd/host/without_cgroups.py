@@ -110,7 +110,7 @@ class WithoutCgroups:
                 processes.send(each.process.pid, each.process.birth, signal.SIGKILL)
         living = {each.unit for each in running.values()}
         for unit in sorted(self._populated):
-            if unit not in living and not self._children.of(unit):
+            if unit not in living and unit not in self._stopped and not self._children.of(unit):
                 self._populated.discard(unit)
                 self._doomed.discard(unit)
                 self._post(CgroupEmpty(unit))
