@@ -7,6 +7,7 @@ import os
 import signal
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -190,16 +191,15 @@ async def test_five_hundred_double_forks_do_not_escape(here: World) -> None:
 
 async def test_who_was_killed_is_told_before_nobody_is_left(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Though all are dead and reaped while the kill is still under way."""
-    groups, kill = here.host.groups, here.host.groups.kill
+    killer = here.host.killer
+    signal_all = killer._signal_all
 
-    def slowly(unit: str) -> None:
-        kill(unit)
-        while groups.members(unit):
-            os.sched_yield()
-        here.host.reaper.look()
-        groups.check(unit)
+    async def slowly(done: Any) -> None:
+        await signal_all(done)
+        await here.told(ProcessExited)
+        await asyncio.sleep(0)
 
-    monkeypatch.setattr(groups, "kill", slowly)
+    monkeypatch.setattr(killer, "_signal_all", slowly)
     here.spawn("/bin/sleep", "100")
     await here.told(Execed)
     here.kill(signal.SIGKILL, sure=True)
