@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""From start to power-off in a few seconds: start the demo units, look at them, stop them, prove that none is left.
+"""From start to power-off in a few seconds: start the demo units, look at them, stop them as planned, prove that none
+is left, and read what the next daemon tells of it.
 
 The proof does not rest on unitd: every process of the demo, the daemon included, carries UNITD_DEMO_RUN with a value
 of this run in its environment (proc(5), /proc/PID/environ). Exit 0 when all of it went as it should, else 1.
@@ -100,15 +101,19 @@ class Demo:
         self.port = free_port()
         self.runtime = scratch / "run"
         self.log = scratch / "log"
+        self.daemon = self.start("demo.target")
+
+    def start(self, target: str) -> subprocess.Popen[bytes]:
+        """A daemon that starts this target."""
         role = "--system" if os.getuid() == 0 else "--user"
         name, value = self.mark.split("=")
         command = [
             f"{BIN}/unitd", role, "--unit-path", str(UNITS), "--runtime-dir", str(self.runtime),
-            "--bus", "none", "--target", "demo.target", "--log-level", "warning",
+            "--bus", "none", "--target", target, "--log-level", "warning",
         ]  # fmt: skip
         say(command)
         with self.log.open("w") as log:
-            self.daemon = subprocess.Popen(
+            return subprocess.Popen(
                 command,
                 env={**os.environ, name: value, "UNITD_DEMO_DIR": str(UNITS), "UNITD_DEMO_PORT": str(self.port)},
                 stdin=subprocess.DEVNULL,
@@ -170,7 +175,7 @@ def warnings_of(demo: Demo) -> None:
 
 
 def play(demo: Demo) -> None:
-    """Start, look, power off, prove; DemoFailed when one of them goes wrong."""
+    """Start, look, plan, power off, prove, look back; DemoFailed when one of them goes wrong."""
     demo.ready()
     demo.ask("start", "demo.target")
     warnings_of(demo)
@@ -187,11 +192,24 @@ def play(demo: Demo) -> None:
         print(f"  {process.pid:>7} {process.command[:100]}")
     print(flush=True)
 
+    demo.ask("plan", "poweroff")
+    took = power_off(demo, before, tree)
+    place = f", and {tree} is gone" if tree is not None else ""
+    print(f"all {len(before)} processes are gone after {took:.1f} s, says /proc{place}.\n", flush=True)
+
+    demo.daemon = demo.start("none")
+    demo.ready()
+    demo.ask("last-shutdown")
+    again = marked(demo.mark)
+    power_off(demo, again, subtree(again))
+
+
+def power_off(demo: Demo, before: list[Process], tree: Path | None) -> float:
+    """Stop everything, and prove it; how long it took (s)."""
     asked = time.monotonic()
     demo.ask("poweroff")
     status = demo.daemon.wait(demo.left())
     took = time.monotonic() - asked
-
     left = [p for p in before if still_alive(p)]
     left += [p for p in marked(demo.mark) if p not in left]
     if left:
@@ -202,8 +220,7 @@ def play(demo: Demo) -> None:
         raise DemoFailed(f"cannot call it done: {tree} is still there")
     if (demo.runtime / "private").exists():
         raise DemoFailed(f"cannot call it done: {demo.runtime}/private is still there")
-    place = f", and {tree} is gone" if tree is not None else ""
-    print(f"all {len(before)} processes are gone after {took:.1f} s, says /proc{place}.")
+    return took
 
 
 def main() -> int:

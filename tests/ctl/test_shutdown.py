@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from tests.ctl.conftest import Run
 from tests.ctl.peer import Error, Peer
+from unitd.ctl import shutdown
+from unitd.ctl.connection import Disconnected
+from unitd.ctl.session import Session
+from unitd.wire.progress import Progress
 
 Script = list[Any]
 
@@ -116,3 +121,28 @@ def test_force_twice_is_refused(peer: Peer, run: Run) -> None:
 def test_no_block_returns_when_accepted(peer: Peer, run: Run) -> None:
     play(peer, "PowerOff")
     assert run("--no-block", "poweroff") == (0, "", "")
+
+
+def test_who_waits_for_others_is_told_of_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reports = [
+        Progress("a.service", "stop-sigterm", left_us=5_000_000, next="SIGKILL"),
+        Progress("b.service", "waiting", next="SIGTERM after a.service"),
+    ]
+    script = [*(SimpleNamespace(member="ShutdownProgress", body=[report.values]) for report in reports), None, None]
+
+    def signal(timeout: float) -> Any:
+        if not script:
+            raise Disconnected
+        return script.pop(0)
+
+    monkeypatch.setattr(shutdown, "TICK_S", 0.0)
+    options = SimpleNamespace(json=False, quiet=False)
+    shutdown.Follower(cast(Session, SimpleNamespace(link=SimpleNamespace(signal=signal), options=options))).follow()
+    said = capsys.readouterr().out.splitlines()
+    assert [line.partition(": ")[0] for line in said] == [
+        "a.service",
+        "b.service",
+        *2 * ["still waiting for a.service"],
+    ]

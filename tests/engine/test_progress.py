@@ -112,14 +112,14 @@ def test_one_line_for_each_service_that_a_shutdown_stopped() -> None:
     ]
 
 
-def test_who_ends_before_it_is_told_of_the_signal_was_signalled_all_the_same() -> None:
+def test_who_ends_before_it_is_told_to_whom_the_signal_went() -> None:
     made = house(a="/bin/b")
     pid = made.service("a.service").last_main.pid
     made.acts = False
     made.shutdown()
     made.feed(ProcessExited("a.service", pid, Exit(How.KILLED, 15)))
     made.feed(CgroupEmpty("a.service"))
-    assert "a.service is stopped: SIGTERM, 0.0 s" in made.lines()
+    assert "a.service is stopped: SIGTERM was on its way, 0.0 s" in made.lines()
 
 
 def test_a_shutdown_with_nothing_to_end_says_why() -> None:

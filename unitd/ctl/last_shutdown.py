@@ -61,7 +61,7 @@ def lines(told: dict[str, Any], *, under_way: bool = False, legend: bool = True,
 
 
 def _row(unit: dict[str, Any], outcome: str) -> list[Cell]:
-    signals = ", ".join(sent["signal"] for sent in unit["signals"]) or "-"
+    signals = ", ".join(sent["signal"] for sent in unit["signals"] if sent["processes"]) or "-"
     own, cut = unit["allotted_s"], unit["cut_from_s"]
     allotted = "no limit" if own is None else f"{_s(own)}, cut from {_s(cut)}" if cut is not None else _s(own)
     end, colour = _end(unit, outcome)

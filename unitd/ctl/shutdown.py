@@ -15,7 +15,7 @@ from unitd.ctl.session import Session
 from unitd.ctl.stops import Stops
 from unitd.ctl.terminal import GREEN, RED, Block, is_terminal, paint, printable, say
 from unitd.wire.drawing import headline
-from unitd.wire.progress import DONE, SURVIVORS, Progress
+from unitd.wire.progress import DONE, SURVIVORS, WAITING, Progress
 
 TICK_S: Final = 1.0
 BETWEEN_S: Final = 0.1
@@ -139,13 +139,17 @@ class Follower:
             self._line(f"{unit}: stopped")
 
     def _show(self) -> None:
-        """Draw all, or tell again of whom nothing was said for a second, the most urgent ones first."""
+        """Draw all, or tell again of whom nothing was said for a second, the most urgent ones first.
+
+        Who waits for others is told of once.
+        """
         if self._block is not None:
             head = headline(len(self._stopped), self._stops.latest(), int((time.monotonic() - self._began) * 1e6))
             self._block.draw([head, *self._stops.drawing(self._block.rows - 1)])
             return
         now = time.monotonic()
-        quiet = [unit for unit in self._stops.in_order() if self._told[unit][1] <= now - TICK_S]
+        told = {unit: self._told[unit] for unit in self._stops.in_order()}
+        quiet = [unit for unit, (phase, at) in told.items() if at <= now - TICK_S and phase != WAITING]
         for unit in quiet[:_SHOWN] if self._last is None else ():
             self._tell(unit, self._told[unit][0], f"still waiting for {unit or 'the rest'}: {self._stops.text(unit)}")
         if self._last is None and (len(quiet) > _SHOWN or now >= self._spoke + TICK_S):

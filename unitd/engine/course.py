@@ -29,11 +29,12 @@ _MOST_STEPS = 32
 
 @dataclass(slots=True)
 class Sent:
-    """A signal to the unit, asked for at `at`, and to how many processes it went."""
+    """A signal to the unit, asked for at `at`, and to how many processes it went, once that is told."""
 
     signal: int
     at: int
     count: int = 0
+    is_told: bool = False
 
 
 @dataclass(slots=True)
@@ -66,7 +67,7 @@ class Course:
         if sent is None:
             sent = Sent(event.signal, now)
             self.signals.append(sent)
-        sent.count += len(event.sent)
+        sent.count, sent.is_told = sent.count + len(event.sent), True
         if event.evidence is not None and not self.examined:
             self.examined = now
         if event.evidence is not None and (event.evidence.stragglers or self.evidence is None):

@@ -93,9 +93,8 @@ def stopped(record: Record, now: int) -> str:
         for one in course.signals
         if one.count
     ]
-    # Processes may be seen to end before it is told to whom their signal went.
-    asked = ", then ".join(_signal(one.signal) for one in course.signals)
-    how = ", then ".join(sent) or asked or "no signal was needed"
+    sent += [f"{_signal(one.signal)} was on its way" for one in course.signals if not one.is_told]
+    how = ", then ".join(sent) or "no signal was needed"
     verdict = "is stopped" if record.active is not Active.FAILED else f"is stopped, but failed ({state.result})"
     return f"{record.name} {verdict}: {how}, {(now - course.began) / SECOND:.1f} s"
 
