@@ -12,8 +12,8 @@ from unitd.engine import planning, reasons, snapshot
 from unitd.engine.snapshot import Saved
 from unitd.model.config import Config
 from unitd.model.effects import KeepReport, Kill, Leave
-from unitd.model.events import Caller, Leaving, ShutdownAsked
-from unitd.model.processes import Straggler
+from unitd.model.events import Caller, Leaving, ShutdownAsked, Survivors
+from unitd.model.processes import Left, Straggler
 from unitd.model.report import DONE, INTERRUPTED, SURVIVORS, Report, UnitEnd
 from unitd.model.states import SECOND, JobResult
 
@@ -160,6 +160,19 @@ def test_waves_are_told_of_and_units_without_processes_are_counted() -> None:
     report = shut_down(made)
     assert [(unit.unit, unit.wave) for unit in report.units] == [("b.service", 1), ("a.service", 2)]
     assert report.others >= 1
+
+
+@pytest.mark.parametrize(
+    ("number", "says"), [(0, "nothing is left"), (1, "1 process is left"), (2, "2 processes are left")]
+)
+def test_the_last_line_counts_who_is_left(number: int, says: str) -> None:
+    made = house("ExecStart=/bin/a")
+    made.acts = False
+    made.shutdown(force=True)
+    while made.left is None:
+        made.run(SECOND)
+        made.feed(Survivors(tuple(Left(pid) for pid in range(9, 9 + number))))
+    assert made.lines()[-1].endswith(f" s, {says}")
 
 
 def test_survivors_are_named_with_what_keeps_them() -> None:

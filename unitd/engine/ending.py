@@ -233,7 +233,8 @@ def _leave(core: Core, ending: Ending) -> None:
         if isinstance(record.state, Service) and not record.active.is_down:
             core.emit(UnitChanged(record.name))
     took = (core.now - ending.began) / 1_000_000
-    words = "nothing is left" if not ending.left else f"{len(ending.left)} processes are left"
+    number = len(ending.left)
+    words = f"{number} processes are left" if number > 1 else "1 process is left" if number else "nothing is left"
     core.log(Level.NOTICE, f"shutdown took {took:.2f} s, {words}")
     until = min(ending.end, core.now + FAREWELL)
     if ending.leaving is Leaving.STAY:

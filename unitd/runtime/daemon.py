@@ -233,8 +233,9 @@ class Daemon:
         past = completed(recalled or Snapshot(), self._host, self._is_loadable, now, warn)
         self._go_on_with(past, resend=True)
         if past.units:
-            done = f"{self._recovery.adopted} processes of {len(past.units)} units"
-            self._journal.say("notice", f"went on after a crash: took over {done}")
+            number = self._recovery.adopted
+            taken = f"{number} process{'' if number == 1 else 'es'}"
+            self._journal.say("notice", f"went on after a crash: took over {taken}, {len(past.units)} units are known")
             self.pump.post(Tick(), self._taken_over)
         if past.units and self._config.on_restart == "stop":
             self.pump.post(ShutdownAsked(0, Leaving.STAY, by=Caller(what="OnRestart=stop")))
