@@ -105,7 +105,7 @@ async def main(count: int) -> None:
             async with world(Path(runtime), f"/{group.relative_to(mount)}") as here:
                 await rounds(here, count)
                 await tree(here, 1000)
-                status = Path(f"/proc/{here.host.spawner.server}/status").read_text()
+                status = Path(f"/proc/{here.host.spawner.fork_server.pid}/status").read_text()
                 print("fork server:", next(line for line in status.splitlines() if line.startswith("VmRSS")))
     finally:
         remove_cgroup(group)

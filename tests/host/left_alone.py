@@ -44,7 +44,7 @@ class Daemon:
             patience=patience,
         )
         self.spawner.start()
-        say("server", self.spawner.server)
+        say("server", self.spawner.fork_server.pid)
 
     def post(self, event: Any, then: Callable[[], None] | None = None) -> None:
         say(type(event).__name__, event.unit, getattr(event, "pid", 0))

@@ -108,7 +108,7 @@ async def test_the_next_daemon_finds_the_units_again(cgroup: Path, tmp_path: Pat
         await first.host.groups.freeze("a.service")
         # The daemon dies: what it held is closed, and nothing is cleaned up.
         first.host.spawner.close()
-        await first.host.reaper.close(first.host.spawner.server)
+        await first.host.reaper.close(first.host.spawner.fork_server.pid)
         async with world(tmp_path, "/", BOOT) as second:
             assert second.host.groups.units() == {"a.service": "system.slice/a.service"}
             adoptee = Adoptee(1, spawned.pid, spawned.birth, Role.MAIN, True, "sleep")

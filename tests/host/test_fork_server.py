@@ -18,12 +18,12 @@ def open_files(pid: int) -> int:
 
 async def test_a_dead_server_is_replaced(here: World) -> None:
     await here.run("/bin/true")
-    first = here.host.spawner.server
+    first = here.host.spawner.fork_server.pid
     os.kill(first, signal.SIGKILL)
     end = await here.run("/bin/true", unit="b.service")
     assert isinstance(end, ProcessExited)
     await here.run("/bin/true", unit="c.service")
-    assert here.host.spawner.server != first
+    assert here.host.spawner.fork_server.pid != first
 
 
 async def test_every_request_is_answered_whenever_the_server_dies(here: World) -> None:
@@ -31,7 +31,7 @@ async def test_every_request_is_answered_whenever_the_server_dies(here: World) -
     for unit in units:
         here.spawn("/bin/sleep", "100", unit=unit)
     await here.told(Execed, units[10])
-    os.kill(here.host.spawner.server, signal.SIGKILL)
+    os.kill(here.host.spawner.fork_server.pid, signal.SIGKILL)
     await here.until(lambda: all(here.all(Execed, unit) or here.all(SpawnFailed, unit) for unit in units))
     failed = [unit for unit in units if here.all(SpawnFailed, unit)]
     assert all(here.all(SpawnFailed, unit)[0].stage == "fork" for unit in failed)
@@ -42,7 +42,7 @@ async def test_every_request_is_answered_whenever_the_server_dies(here: World) -
 
 
 async def test_a_server_that_keeps_dying_is_done_without(here: World) -> None:
-    here.host.spawner.executor = "/no/such/folder"
+    here.host.spawner.fork_server.executor = "/no/such/folder"
     for round in range(5):
         unit = f"a{round}.service"
         end = await here.run("/bin/sh", "-c", "exit 4", unit=unit)
@@ -74,7 +74,7 @@ async def test_one_that_hangs_delays_no_other(here: World, tmp_path: Path) -> No
 
 async def test_no_descriptor_is_left(here: World) -> None:
     await here.run("/bin/true", unit="warm.service")
-    server = here.host.spawner.server
+    server = here.host.spawner.fork_server.pid
     before = open_files(os.getpid()), open_files(server)
     for index in range(30):
         here.spawn("/bin/true", unit=f"a{index}.service")
@@ -90,7 +90,7 @@ async def test_no_descriptor_is_left(here: World) -> None:
 
 async def test_the_server_hears_no_terminal(here: World) -> None:
     await here.run("/bin/true")
-    server = here.host.spawner.server
+    server = here.host.spawner.fork_server.pid
     assert os.getsid(server) == server
     assert "unitd/executor" in processes.command_line(server)
     assert processes.cgroup(server).endswith("/init.scope")

@@ -98,6 +98,7 @@ class Lab:
         for process in processes.everyone().values():
             if str(self.runtime) in processes.command_line(process.pid).split():
                 processes.send(process.pid, process.birth, signal.SIGKILL)
+                gone(process.pid)
         shutil.rmtree(self.runtime)
 
 

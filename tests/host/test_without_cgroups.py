@@ -125,7 +125,7 @@ async def test_an_orphan_without_its_mark_is_claimed(bare: World, tmp_path: Path
     pid = int(file.read_text())
     groups = bare.host.groups
     assert not groups.claim("a.service", os.getpid())
-    assert not groups.claim("a.service", bare.host.spawner.server)
+    assert not groups.claim("a.service", bare.host.spawner.fork_server.pid)
     assert groups.unit_of(pid) or groups.claim("b.service", pid)
     unit = groups.unit_of(pid)
     assert groups.members(unit) == [pid]

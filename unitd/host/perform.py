@@ -116,7 +116,7 @@ class Host:
         self._post, self._logs, self._sockets, self._pid_files = post, logs, sockets, pid_files
         self._conditions, self._warn = conditions, warn
         self.children = Children()
-        self.kinship = Kinship(self.children, lambda: self.spawner.server)
+        self.kinship = Kinship(self.children, lambda: self.spawner.fork_server.pid)
         self.groups: Groups
         try:
             self.groups = open_cgroups(
@@ -146,7 +146,7 @@ class Host:
             unit_of=self.groups.unit_of,
             is_waiting=lambda: self.spawner.is_waiting,
             reaped=self._reaped,
-            server=lambda: self.spawner.server,
+            server=lambda: self.spawner.fork_server.pid,
         )
         self.killer = Killer(loop, post, self.children, self.groups, self.spawner.joined, self._forensics)
 
@@ -234,7 +234,8 @@ class Host:
     def kept(self) -> Kept:
         """What another program image needs to go on."""
         earlier = tuple(sorted(self.kinship.earlier))
-        return Kept(self.groups.kept(), self.spawner.nofile, self.spawner.server, earlier, self.children.kept())
+        server = self.spawner.fork_server.pid
+        return Kept(self.groups.kept(), self.spawner.nofile, server, earlier, self.children.kept())
 
     def take_up(self, kept: Kept) -> None:
         """Go on where another program image stopped."""
@@ -248,7 +249,7 @@ class Host:
         self._orphans.close()
         await self.killer.close()
         self.spawner.close()
-        await self.reaper.close(self.spawner.server)
+        await self.reaper.close(self.spawner.fork_server.pid)
         self.groups.close()
 
     def is_unborn(self, pid: int) -> bool:
@@ -276,8 +277,8 @@ class Host:
         self.reaper.look()
 
     def _reaped(self, pid: int, unit: str) -> None:
-        if pid == self.spawner.server:
-            self.spawner.server = 0
+        if pid == self.spawner.fork_server.pid:
+            self.spawner.fork_server.pid = 0
         self._logs.ended(unit, pid)
         self.groups.check(unit)
 

@@ -8,10 +8,8 @@ not live, os.fork takes its place. When the daemon is killed it stays for a whil
 
 import asyncio
 import errno
-import marshal
 import os
 import signal
-import socket
 import sys
 from collections import deque
 from collections.abc import Callable
@@ -22,6 +20,7 @@ from unitd.executor import child as child_side
 from unitd.executor import server as server_side
 from unitd.host import processes, reserve
 from unitd.host.children import Child, Children
+from unitd.host.fork_server import WINDOW, ForkServer
 from unitd.host.keeper import EXECUTOR, Shelf
 from unitd.host.ports import Post, Surroundings
 from unitd.host.processes import Process
@@ -29,12 +28,6 @@ from unitd.host.request import Unusable, request_of
 from unitd.model.events import Execed, Spawned, SpawnFailed
 from unitd.model.exec_plan import ExecPlan
 
-WINDOW = 32
-_PACKET = 3500
-"""The longest request, in bytes, that is no file: a window of them, with what the kernel adds, fits into a socket's
-buffer (net.core.wmem_default, 212992; socket(7))."""
-_PATIENCE = 3
-"""How often in a row the fork server may die without an answer, before os.fork takes its place for good."""
 _COMMAND = 200
 """As much of a command line is remembered."""
 
@@ -79,20 +72,15 @@ class Spawner:
         patience: float = server_side.PATIENCE_S,
     ) -> None:
         self._loop, self._post, self._children, self._around = loop, post, children, around
-        self._joined, self._settled, self._python = joined, settled, python
-        self._shelf, self._patience = shelf, patience
+        self._joined, self._settled = joined, settled
         self._flights: dict[int, _Flight] = {}
         self._queue: deque[_Flight] = deque()
         self._next = 0
         self._unspawned = 0
         self._idle: tuple[int, int] | None = None
-        self._channel: socket.socket | None = None
         self._resting = False
         self._pipes: dict[int, _Flight] = {}
-        self._deaths = 0
-        self.executor = EXECUTOR
-        self.server = 0
-        """The fork server's pid until it is reaped; 0: there is none."""
+        self.fork_server = ForkServer(loop, shelf, self._receive, python, patience)
         self.nofile = reserve.limit()
         """The limits that the daemon was started with: what services get, whatever the daemon itself needs."""
 
@@ -100,8 +88,7 @@ class Spawner:
 
     def start(self) -> None:
         """Have a fork server from now on: what the daemon is killed with before has no keeper."""
-        if self._channel is None:
-            self._start_server()
+        self.fork_server.start()
 
     def spawn(self, plan: ExecPlan, procs: str) -> None:
         """Start what the plan says; it joins the cgroup of `procs` ("": none)."""
@@ -153,9 +140,7 @@ class Spawner:
         """End the fork server, which thus keeps nothing, and forget what is under way; its zombie is the reaper's."""
         self.jobs_done()
         self._queue.clear()
-        if self.server:
-            os.kill(self.server, signal.SIGKILL)
-        self._hang_up()
+        self.fork_server.end()
         for pipe in list(self._pipes):
             self._loop.remove_reader(pipe)
             os.close(pipe)
@@ -184,62 +169,13 @@ class Spawner:
             self._unspawned += 1
             flight.sent = True
             flight.asked = processes.ticks()
-            if flight.losses > 1 or not self._send(flight, request, fds):
+            if flight.losses > 1 or not self.fork_server.send(flight.key, request, fds):
                 self._fork(flight, request, fds)
-
-    def _send(self, flight: _Flight, request: dict[str, Any], fds: list[int]) -> bool:
-        """Hand the request to the fork server; False when there is none to take it."""
-        if self._channel is None and not self._start_server():
-            return False
-        assert self._channel is not None
-        packet = marshal.dumps(request)
-        file = -1
-        try:
-            if len(packet) > _PACKET:
-                file = os.memfd_create("request", os.MFD_CLOEXEC)
-                with open(file, "wb", closefd=False) as stream:
-                    stream.write(packet)
-                os.lseek(file, 0, os.SEEK_SET)
-                packet = marshal.dumps(flight.key)
-            socket.send_fds(self._channel, [packet], [*fds, file] if file >= 0 else fds)
-        except OSError:
-            # The server is dead, or its queue is full against all rules; the end of file tells the rest.
-            return False
-        finally:
-            if file >= 0:
-                os.close(file)
-        return True
 
     def _idle_pipe(self) -> int:
         if self._idle is None:
             self._idle = os.pipe2(os.O_CLOEXEC)
         return self._idle[0]
-
-    def _start_server(self) -> bool:
-        if self._deaths >= _PATIENCE:
-            return False
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        fds = [theirs.fileno(), *self._shelf.filenos()]
-        words = [*map(str, fds), str(self._patience), self._shelf.path]
-        command = [self._python, "-I", "-S", "-X", "utf8", self.executor, *words]
-        environment = {"PATH": os.defpath, "LC_ALL": "C.UTF-8"}
-        actions = [(os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0)]
-        try:
-            for fd in fds:
-                os.set_inheritable(fd, True)
-            self.server = os.posix_spawn(command[0], command, environment, file_actions=actions, setsigmask=[])
-        except OSError:
-            ours.close()
-            self._deaths = _PATIENCE
-            return False
-        finally:
-            theirs.close()
-            for fd in self._shelf.filenos():
-                os.set_inheritable(fd, False)
-        ours.setblocking(False)
-        self._channel = ours
-        self._loop.add_reader(ours.fileno(), self._receive)
-        return True
 
     def _fork(self, flight: _Flight, request: dict[str, Any], fds: list[int]) -> None:
         """Without a fork server: fork the daemon itself, which costs it some milliseconds."""
@@ -261,19 +197,11 @@ class Spawner:
     # --- hearing --------------------------------------------------------------------------------------
 
     def _receive(self) -> None:
-        """Take the answers that are there, at most a window of them a turn."""
-        for _ in range(WINDOW):
-            try:
-                packet = self._channel.recv(65536) if self._channel is not None else b""
-            except BlockingIOError:
-                break
-            except OSError:
-                packet = b""
-            if not packet:
-                self._lost()
-                break
-            self._deaths = 0
-            self._take(marshal.loads(packet))
+        """Take the answers that are there."""
+        for answer in self.fork_server.answers():
+            self._take(answer)
+        if not self.fork_server.is_up:
+            self._lost()
         self._pump()
         self._settled()
 
@@ -340,16 +268,8 @@ class Spawner:
 
     # --- when the fork server dies ----------------------------------------------------------------------
 
-    def _hang_up(self) -> None:
-        if self._channel is not None:
-            self._loop.remove_reader(self._channel.fileno())
-            self._channel.close()
-            self._channel = None
-
     def _lost(self) -> None:
         """Account for everything that was under way; children between clone and exec die with their server."""
-        self._hang_up()
-        self._deaths += 1
         forked = set(self._pipes.values())
         started = self._unknown_children()
         for flight in [flight for flight in self._flights.values() if flight not in forked]:
@@ -382,7 +302,7 @@ class Spawner:
         ourselves = os.getpid()
         started: dict[str, list[Process]] = {}
         for process in processes.everyone().values():
-            known = process.pid == self.server or self._children.get(process.pid) is not None
+            known = process.pid == self.fork_server.pid or self._children.get(process.pid) is not None
             if process.parent != ourselves or known or not process.is_alive:
                 continue
             if _is_executor(process.pid):
