@@ -11,7 +11,8 @@ import pytest
 
 from unitd.host import log_files, logs
 from unitd.host.log_files import FILE_LIMIT, MEMORY_LIMIT, Line, file_name
-from unitd.host.logs import LINE_LIMIT, Logs
+from unitd.host.log_stream import LINE_LIMIT
+from unitd.host.logs import Logs
 
 BOUND_S = 30.0
 NOON = 1_763_640_000_000_123

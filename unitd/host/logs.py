@@ -15,15 +15,12 @@ import os
 import stat
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from msgspec import Struct
 
 from unitd.host.log_files import Line, LogFiles, file_name, stamp
-
-LINE_LIMIT = 48 * 1024
-"""Bytes after which a line is cut, as systemd-journald's LineMax=."""
+from unitd.host.log_stream import KeptStream, Stream, label
 
 _CHUNK = 16 * 1024
 _TURN = 4 * _CHUNK
@@ -38,37 +35,6 @@ Follower = Callable[[list[Line]], None]
 
 class Realtime(Protocol):
     def realtime(self) -> int: ...
-
-
-@dataclass(slots=True, eq=False)
-class _Stream:
-    """One open FIFO; `ending`: the unit was released, and end of file closes it."""
-
-    unit: str
-    path: str
-    fd: int
-    label: bytes
-    living: dict[int, bytes] = field(default_factory=dict)
-    """The labels of the processes that were started for the unit and have not ended, oldest first."""
-    expecting: bool = False
-    """A process is being started whose pid is not known yet: with none living, what comes is held for it."""
-    partial: bytes = b""
-    ending: bool = False
-
-    @property
-    def held(self) -> bool:
-        return self.expecting and not self.living
-
-
-class KeptStream(Struct, frozen=True):
-    """One open FIFO, with the labels of the living by pid, and a line that is not whole yet."""
-
-    unit: str
-    fd: int
-    label: bytes
-    living: dict[int, bytes]
-    partial: bytes
-    ending: bool
 
 
 class Kept(Struct, frozen=True):
@@ -94,9 +60,9 @@ class Logs:
         self._loop = loop
         self._clock = clock
         self._warn = warn
-        self._streams: dict[str, _Stream] = {}
+        self._streams: dict[str, Stream] = {}
         self._followers: dict[str, list[Follower]] = {}
-        self._waiting: deque[_Stream] = deque()
+        self._waiting: deque[Stream] = deque()
         self._left = _TURN
         self._began = 0.0
         self._flushing: asyncio.Handle | None = None
@@ -137,7 +103,7 @@ class Logs:
             self._end_line(stream)
         stream.expecting = coming
         if not coming:
-            self._feed(stream, b"")
+            self._take(stream, stream.whole())
 
     def label(self, unit: str, program: str, pid: int) -> None:
         """From now on the unit's lines are this process's; what is there already is so if no predecessor lives."""
@@ -148,8 +114,8 @@ class Logs:
         if not stream.held:
             self._end_line(stream)
         stream.expecting = False
-        stream.label = stream.living[pid] = _label(program, pid)
-        self._feed(stream, b"")
+        stream.label = stream.living[pid] = label(program, pid)
+        self._take(stream, stream.whole())
 
     def ended(self, unit: str, pid: int) -> None:
         """From now on the lines are those of the process that was started before this one, if it lives."""
@@ -165,7 +131,7 @@ class Logs:
     def say(self, unit: str, text: str) -> None:
         """Add the daemon's own words to the unit's log, behind what is printed by now."""
         self._catch_up(unit)
-        self._keep(unit, _label(_OURS, os.getpid()), text.rstrip("\n").encode(errors="backslashreplace") + b"\n")
+        self._keep(unit, label(_OURS, os.getpid()), text.rstrip("\n").encode(errors="backslashreplace") + b"\n")
         self._write_soon()
 
     def tail(self, unit: str, count: int) -> list[Line]:
@@ -219,18 +185,14 @@ class Logs:
         for stream in list(self._streams.values()):
             self._drain(stream)
         self._files.flush()
-        streams = [
-            KeptStream(each.unit, each.fd, each.label, dict(each.living), each.partial, each.ending)
-            for each in self._streams.values()
-        ]
-        return Kept(tuple(streams), self._files.waiting())
+        return Kept(tuple(stream.kept() for stream in self._streams.values()), self._files.waiting())
 
     def take_up(self, kept: Kept) -> None:
         """Go on where another program image stopped."""
         for unit, lines in kept.unwritten.items():
             self._files.append(unit, lines)
         for each in kept.streams:
-            stream = _Stream(each.unit, self._path(each.unit), each.fd, each.label, dict(each.living))
+            stream = Stream(each.unit, self._path(each.unit), each.fd, each.label, dict(each.living))
             stream.partial, stream.ending = each.partial, each.ending
             self._streams[each.unit] = stream
             self._watch(stream)
@@ -260,7 +222,7 @@ class Logs:
     def _path(self, unit: str) -> str:
         return os.path.join(self._folder, f"{file_name(unit)}.fifo")
 
-    def _open(self, unit: str, ending: _Stream | None) -> None:
+    def _open(self, unit: str, ending: Stream | None) -> None:
         path = self._path(unit)
         os.makedirs(self._folder, mode=0o755, exist_ok=True)
         with contextlib.suppress(FileExistsError):
@@ -270,25 +232,25 @@ class Logs:
             os.close(fd)
             raise FileExistsError(errno.EEXIST, "it is there and no FIFO", path)
         if ending is None:
-            self._streams[unit] = ending = _Stream(unit, path, fd, _label(unit, 0))
+            self._streams[unit] = ending = Stream(unit, path, fd, label(unit, 0))
         else:
             self._loop.remove_reader(ending.fd)
             os.close(ending.fd)
             ending.fd, ending.ending = fd, False
         self._watch(ending)
 
-    def _watch(self, stream: _Stream) -> None:
+    def _watch(self, stream: Stream) -> None:
         if stream not in self._waiting:
             self._loop.add_reader(stream.fd, self._readable, stream)
 
-    def _readable(self, stream: _Stream) -> None:
+    def _readable(self, stream: Stream) -> None:
         self._schedule()
         got = self._read(stream, min(_CHUNK, self._left)) if self._left > 0 else _CHUNK
         self._left -= got
         if got >= _CHUNK or self._left <= 0:
             self._pause(stream)
 
-    def _pause(self, stream: _Stream) -> None:
+    def _pause(self, stream: Stream) -> None:
         if stream.unit in self._streams and stream not in self._waiting:
             self._loop.remove_reader(stream.fd)
             self._waiting.append(stream)
@@ -300,19 +262,19 @@ class Logs:
         for _ in range(min(len(self._waiting), _TURN // _CHUNK)):
             self._watch(self._waiting.popleft())
 
-    def _read(self, stream: _Stream, limit: int) -> int:
+    def _read(self, stream: Stream, limit: int) -> int:
         """Read once; the number of bytes. At end of file the stream is closed."""
         try:
             chunk = os.read(stream.fd, limit)
         except BlockingIOError:
             return 0
         if chunk:
-            self._feed(stream, chunk)
+            self._take(stream, stream.whole(chunk))
         elif stream.ending:
             self._close(stream)
         return len(chunk)
 
-    def _drain(self, stream: _Stream) -> None:
+    def _drain(self, stream: Stream) -> None:
         """Read what is printed by now, no more than twice what a pipe holds (pipe(7))."""
         left = _DRAIN
         while left > 0:
@@ -326,22 +288,11 @@ class Logs:
         if stream is not None:
             self._drain(stream)
 
-    def _feed(self, stream: _Stream, chunk: bytes) -> None:
-        text = stream.partial + chunk
-        if stream.held and len(text) < _DRAIN:
-            stream.partial = text
-            return
-        if len(text) > LINE_LIMIT:
-            text = b"\n".join(piece for line in text.split(b"\n") for piece in _cut(line))
-        whole, newline, rest = text.rpartition(b"\n")
-        stream.partial = rest
-        if newline:
-            self._keep(stream.unit, stream.label, whole + b"\n")
-            self._schedule()
+    def _end_line(self, stream: Stream) -> None:
+        self._take(stream, stream.rest())
 
-    def _end_line(self, stream: _Stream) -> None:
-        if stream.partial:
-            lines, stream.partial = stream.partial.removesuffix(b"\n") + b"\n", b""
+    def _take(self, stream: Stream, lines: bytes) -> None:
+        if lines:
             self._keep(stream.unit, stream.label, lines)
             self._schedule()
 
@@ -384,7 +335,7 @@ class Logs:
             took = self._loop.time() - self._began
             self._resuming = self._loop.call_later(max(0.001, _REST * took), self._resume)
 
-    def _close(self, stream: _Stream) -> None:
+    def _close(self, stream: Stream) -> None:
         self._end_line(stream)
         self._loop.remove_reader(stream.fd)
         os.close(stream.fd)
@@ -393,21 +344,3 @@ class Logs:
         del self._streams[stream.unit]
         with contextlib.suppress(OSError):
             os.unlink(stream.path)
-
-
-def _label(program: str, pid: int) -> bytes:
-    """` PROGRAM[PID]: `, the program without what would end it early."""
-    name = "".join("_" if char in "[]" or char.isspace() or not char.isprintable() else char for char in program)
-    return f" {name}[{pid}]: ".encode(errors="replace")
-
-
-def _cut(line: bytes) -> list[bytes]:
-    """Pieces of at most LINE_LIMIT bytes, none of which ends within a UTF-8 character."""
-    pieces = []
-    while len(line) > LINE_LIMIT:
-        end = LINE_LIMIT
-        while end > LINE_LIMIT - 4 and line[end] & 0xC0 == 0x80:
-            end -= 1
-        pieces.append(line[:end])
-        line = line[end:]
-    return [*pieces, line]
