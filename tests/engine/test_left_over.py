@@ -57,10 +57,14 @@ def test_what_is_left_behind_is_said_in_the_unit_s_log() -> None:
     made.feed(LeftBehind("web.service", (Left(12, unit="web.service", found="child", command="x"),)))
     made.feed(LeftBehind("", (Left(13, found="child", command="y"),)))
     said = [(line.unit, line.text) for line in made.effects(Log) if "12" in line.text or "13" in line.text]
+    hint = "unitctl orphans lists such, and a shutdown ends them"
     assert said == [
-        ("web.service", "web.service leaves behind 12 (x)"),
-        ("", "a process of no known unit was left to us: 13 (y)"),
+        ("web.service", f"web.service leaves behind 12 (x); {hint}"),
+        ("", f"a process of no known unit was left to us: 13 (y); {hint}"),
     ]
+    made.shutdown()
+    made.feed(LeftBehind("web.service", (Left(14, unit="web.service", found="child", command="z"),)))
+    assert "web.service leaves behind 14 (z)" in made.lines()
 
 
 def test_who_is_left_alone_is_named_once() -> None:

@@ -17,7 +17,6 @@ def ask(core: Core, asked: OrphansAsked) -> None:
 def left_behind(core: Core, event: LeftBehind) -> None:
     """Say it, in the unit's own log too; a shutdown ends them."""
     names = ", ".join(str(replace(left, unit="")) for left in event.left)
-    what = (
-        f"{event.unit} leaves behind {names}" if event.unit else f"a process of no known unit was left to us: {names}"
-    )
-    core.log(Level.WARNING, what, event.unit)
+    whose = f"{event.unit} leaves behind" if event.unit else "a process of no known unit was left to us:"
+    hint = "; unitctl orphans lists such, and a shutdown ends them" if core.ending is None else ""
+    core.log(Level.WARNING, f"{whose} {names}{hint}", event.unit)
