@@ -11,10 +11,9 @@ from unitd.machines.phases import (
     AutoRestart,
     Commands,
     Dead,
-    Killing,
     Phase,
     Service,
-    Stage,
+    is_stopping,
     sub_state,
 )
 from unitd.model.effects import Effect, Kill
@@ -97,7 +96,7 @@ def follow(
 
 
 def _enter(course: Course | None, before: Phase, after: Service, now: int) -> Course | None:
-    if _stops(after.phase):
+    if is_stopping(after.phase):
         if course is None or course.ended:
             course = Course(now)
         if len(course.phases) < _MOST_STEPS and (not course.phases or course.phases[-1][0] != sub_state(after)):
@@ -106,12 +105,8 @@ def _enter(course: Course | None, before: Phase, after: Service, now: int) -> Co
         return None
     elif course is not None and not course.ended and isinstance(after.phase, Dead | AutoRestart):
         course.ended = now
-    if course is not None and isinstance(before, Commands) and before.deadline <= now and _stops(before):
+    if course is not None and isinstance(before, Commands) and before.deadline <= now and is_stopping(before):
         setting = SETTING_OF[before.stage]
         if setting not in course.hung:
             course.hung.append(setting)
     return course
-
-
-def _stops(phase: Phase) -> bool:
-    return isinstance(phase, Killing) or (isinstance(phase, Commands) and phase.stage in (Stage.STOP, Stage.STOP_POST))

@@ -198,6 +198,11 @@ def sub_state(service: Service) -> str:
             return "auto-restart"
 
 
+def is_stopping(phase: Phase) -> bool:
+    """It is on its way down."""
+    return isinstance(phase, Killing) or (isinstance(phase, Commands) and phase.stage in (Stage.STOP, Stage.STOP_POST))
+
+
 _ACTIVE = {
     "dead": Active.INACTIVE,
     "failed": Active.FAILED,

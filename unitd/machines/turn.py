@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from unitd.machines import execution
 from unitd.machines.conf import Context
-from unitd.machines.phases import SETTING_OF, Commands, Killing, Phase, Process, Run, Service, SpawnFault, Stage
+from unitd.machines.phases import SETTING_OF, Commands, Process, Run, Service, SpawnFault, Stage, is_stopping
 from unitd.machines.step import Ask
 from unitd.model.effects import Effect, Level, Log, Spawn
 from unitd.model.events import Exit, How, SpawnFailed
@@ -116,12 +116,8 @@ class Turn:
             return Result.SUCCESS
         if exit.how is How.UNKNOWN:
             # Who was asked to end has ended, which is all that was wanted of it.
-            return Result.SUCCESS if _is_stopping(self.service.phase) else Result.UNKNOWN
+            return Result.SUCCESS if is_stopping(self.service.phase) else Result.UNKNOWN
         return {How.EXITED: Result.EXIT_CODE, How.KILLED: Result.SIGNAL, How.DUMPED: Result.CORE_DUMP}[exit.how]
-
-
-def _is_stopping(phase: Phase) -> bool:
-    return isinstance(phase, Killing) or (isinstance(phase, Commands) and phase.stage in (Stage.STOP, Stage.STOP_POST))
 
 
 def running_command(turn: Turn) -> tuple[str, int, Command | None]:
