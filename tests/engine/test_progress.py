@@ -127,4 +127,4 @@ def test_a_shutdown_with_nothing_to_end_says_why() -> None:
     made.start("x.target")
     made.shutdown()
     made.run()
-    assert any("1 unit to stop, none of them a service" in line for line in made.lines())
+    assert any(line.endswith(": 1 unit to stop, none of them a service") for line in made.lines())

@@ -78,7 +78,7 @@ def to_stop(core: Core, records: Sequence[Record]) -> str:
         failed = f", {len(core.failed)} of them failed" if core.failed else ""
         return f"nothing to stop, for none of the {len(core.units.records)} loaded units is active{failed}"
     if not any(isinstance(record.state, Service) for record in records):
-        return f"{number}, none of them a service: there is no process to end"
+        return f"{number}, none of them a service"
     return number
 
 

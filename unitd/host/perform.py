@@ -123,7 +123,8 @@ class Host:
                 inotify, post, self.children, runtime_dir=runtime_dir, below=cgroup, boot_id=boot_id
             )
         except OSError as error:
-            warn(f"cannot use cgroups ({error}): units are held together by descent and invocation id instead")
+            why = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+            warn(f"cannot use cgroups ({why}): units are held together by descent and invocation id instead")
             self.groups = WithoutCgroups(loop, post, self.children, self.kinship)
         self.spawner = Spawner(
             loop,
@@ -182,6 +183,11 @@ class Host:
             self._logs.label(unit, program, process.pid)
         self.reaper.watch(unit, process.pid)
         return True
+
+    def watch(self, unit: str) -> None:
+        """Some of the unit's processes live, whoever started them: tell when none does any more."""
+        self.groups.joined(unit)
+        self.groups.check(unit)
 
     def jobs_done(self) -> None:
         """No job waits: Type=idle services go on."""
