@@ -44,6 +44,9 @@ class FakeHost:
     def members(self, unit: str) -> list[int]:
         return self.inside
 
+    def watch(self, unit: str) -> None:
+        assert unit == UNIT
+
     def adopt(self, unit: str, invocation: str, adoptee: Adoptee) -> bool:
         return self.living.get(adoptee.pid) == adoptee.birth
 

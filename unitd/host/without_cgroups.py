@@ -5,6 +5,9 @@ an INVOCATION_ID of the unit in its environment, descends from such a one, or is
 an orphan comes to the daemon, its sub-reaper. Who may be ours at all is kin's to say. What escapes a unit's stop: a
 process that cleared its environment, left its session, and lost its parent, all before it was ever seen; until the
 unit's PIDFile= names it. It is still below the daemon, so that a shutdown ends it. Needs no privileges.
+
+Who came to another parent when an earlier daemon was killed ends without a SIGCHLD to us: of each unit one such process
+is watched by its pidfd, and the next one when it has ended.
 """
 
 import asyncio
@@ -15,7 +18,7 @@ from collections.abc import Collection
 
 from unitd.host import processes
 from unitd.host.children import Children
-from unitd.host.kin import Kin, Kinship, at_once
+from unitd.host.kin import CHILD, Kin, Kinship, at_once
 from unitd.host.ports import KeptGroups, Post
 from unitd.model.events import CgroupEmpty
 
@@ -32,6 +35,7 @@ class WithoutCgroups:
         self._doomed: set[str] = set()
         self._due: asyncio.Handle | None = None
         self._stopped: dict[str, dict[int, int]] = {}
+        self._watched: dict[str, int] = {}
 
     def realise(self, unit: str, path: str) -> str:
         """Nothing to make, nothing to join."""
@@ -108,12 +112,35 @@ class WithoutCgroups:
         for each in running.values():
             if each.unit in self._doomed:
                 processes.send(each.process.pid, each.process.birth, signal.SIGKILL)
+            if each.found != CHILD and each.unit in self._populated and each.unit not in self._watched:
+                self._watch(each)
         living = {each.unit for each in running.values()}
         for unit in sorted(self._populated):
             if unit not in living and unit not in self._stopped and not self._children.of(unit):
                 self._populated.discard(unit)
                 self._doomed.discard(unit)
                 self._post(CgroupEmpty(unit))
+
+    def _watch(self, kin: Kin) -> None:
+        """Look again when it has ended; soon where it cannot be watched, or has ended already."""
+        try:
+            pidfd = os.pidfd_open(kin.process.pid)
+        except OSError:
+            self._due = self._due or self._loop.call_later(_LOOK_AGAIN_S, self._look)
+            return
+        self._watched[kin.unit] = pidfd
+        self._loop.add_reader(pidfd, self._ended, kin.unit)
+        if processes.birth(kin.process.pid) != kin.process.birth:
+            self._ended(kin.unit)
+
+    def _ended(self, unit: str) -> None:
+        self._unwatch(unit)
+        self.check(unit)
+
+    def _unwatch(self, unit: str) -> None:
+        pidfd = self._watched.pop(unit)
+        self._loop.remove_reader(pidfd)
+        os.close(pidfd)
 
     async def freeze(self, unit: str) -> bool:
         """SIGSTOP to all, until a look finds nobody new; False when there is no end to it."""
@@ -169,9 +196,12 @@ class WithoutCgroups:
         self._seen.update(((pid, birth), unit) for pid, birth, unit in kept.seen)
         self._populated.update(unit for _, _, unit in kept.seen)
         self._doomed.update(kept.doomed)
+        self.check("")
 
     def close(self) -> None:
         """Look no more."""
         if self._due is not None:
             self._due.cancel()
             self._due = None
+        for unit in list(self._watched):
+            self._unwatch(unit)

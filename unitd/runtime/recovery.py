@@ -56,7 +56,9 @@ class Recovery:
             if found is not None:
                 self._take_over(effect, found)
         # The end of a child of ours that is a zombie is told first.
-        if not self._host.members(unit) and not self._host.children.of(unit):
+        if self._host.members(unit) or self._host.children.of(unit):
+            self._host.watch(unit)
+        else:
             self._post(CgroupEmpty(unit))
 
     def _found(self, effect: Adopt, adoptee: Adoptee) -> Adoptee | None:
