@@ -269,9 +269,10 @@ class Daemon:
     def living(self) -> dict[int, str]:
         """All that lives in the cgroup that the daemon was started in, but for daemon and fork server."""
         found = {}
-        for file in self.cgroup.rglob("cgroup.procs"):
+        # A cgroup may go while it is looked at, which rglob() does not bear.
+        for directory, _, _ in os.walk(self.cgroup):
             with contextlib.suppress(OSError):
-                for pid in map(int, file.read_text().split()):
+                for pid in map(int, Path(directory, "cgroup.procs").read_text().split()):
                     words = command_line(pid)
                     if pid and pid != self.pid and "unitd/executor" not in words and is_alive(pid):
                         found[pid] = words

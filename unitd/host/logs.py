@@ -26,7 +26,7 @@ _CHUNK = 16 * 1024
 _TURN = 4 * _CHUNK
 _DRAIN = 128 * 1024
 _REST = 3.0
-SOON_S = 0.1
+SOON_S = 0.5
 _OURS = "unitd"
 _LOOKED_AT = 32
 
