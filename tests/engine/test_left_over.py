@@ -67,6 +67,15 @@ def test_what_is_left_behind_is_said_in_the_unit_s_log() -> None:
     assert "web.service leaves behind 14 (z)" in made.lines()
 
 
+def test_a_foreign_one_that_is_ended_is_told_of_with_the_setting() -> None:
+    made = House({})
+    made.acts = False
+    made.shutdown()
+    made.feed(Survivors((Left(12, unit="web.service", found="port 80/tcp", command="nginx", ours=False),)))
+    held = "port 80/tcp of web.service is held by nginx (PID 12), which is not ours"
+    assert f"{held}, and is asked to end now (OnConflict=kill)" in made.lines()
+
+
 def test_who_is_left_alone_is_named_once() -> None:
     made = house()
     stranger = Left(12, unit="web.service", found="port 80/tcp", command="nginx", ours=False, note="left alone")

@@ -209,8 +209,8 @@ def survivors(core: Core, event: Survivors) -> None:
         _kill(core, ending)
     elif ending.kill_at >= INFINITY:
         for line in event.left:
-            spared = f"was spared, and is asked to end now: {line}"
-            core.log(Level.NOTICE, spared if line.ours else line.sentence)
+            foreign = f"{line.sentence}, and is asked to end now (OnConflict=kill)"
+            core.log(Level.NOTICE, f"was spared, and is asked to end now: {line}" if line.ours else foreign)
         core.emit(KillEverything(SIGTERM, ending.claims))
         ending.kill_at = min(core.now + budget.GRACE, ending.end - (ending.end - core.now) // 2)
         _look_again(core, ending)
