@@ -520,7 +520,9 @@ def test_the_last_shutdown_is_for_those_who_may_read_logs() -> None:
 
 
 def test_who_outlived_its_time_is_a_property() -> None:
-    one = Straggler(7, command="sleep 9", state="S (sleeping)", wait="do_wait", sockets=("tcp 0.0.0.0:80 listening",))
+    one = Straggler(
+        7, command="sleep 9", state="S (sleeping)", channel="do_wait", sockets=("tcp 0.0.0.0:80 listening",)
+    )
     view = View()
     view.all["a.service"] = service("a.service", hint="do this")
     found = view.all["a.service"].service

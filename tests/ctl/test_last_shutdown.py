@@ -16,7 +16,7 @@ SLEEPER = Straggler(
     123,
     command="sleep 1000",
     state="S (sleeping)",
-    wait="hrtimer_nanosleep",
+    channel="hrtimer_nanosleep",
     sockets=("tcp 0.0.0.0:80 listening",),
 )
 POLITE = UnitEnd("polite.service", 1, "inactive", "success", 0.02, 0.02, 90.0, signals=(Signal("SIGTERM", 0.0, 1),))

@@ -108,7 +108,7 @@ def test_who_outlived_its_time_and_who_is_left(peer: Peer, run: Run) -> None:
         "command": "sleep 1000",
         "waited_us": 10_000_000,
         "state": "S (sleeping)",
-        "wait": "hrtimer_nanosleep",
+        "channel": "hrtimer_nanosleep",
         "sockets": ["tcp 0.0.0.0:80 listening"],
     }
 
@@ -284,7 +284,7 @@ NEVER = 2**64 - 1
             "a(ustssas)",
             [(7, "sleep 9", 2_000_000, "S (sleeping)", "do_wait", ["tcp 0.0.0.0:80 listening", "udp 1.2.3.4:5"])],
             [
-                "{ pid=7 ; command=sleep 9 ; waited=2s ; state=S (sleeping) ; wait=do_wait ; "
+                "{ pid=7 ; command=sleep 9 ; waited=2s ; state=S (sleeping) ; channel=do_wait ; "
                 "sockets=tcp 0.0.0.0:80 listening, udp 1.2.3.4:5 }"
             ],
         ),

@@ -280,10 +280,10 @@ def test_who_outlives_sigkill_is_told_with_what_to_look_at() -> None:
 @pytest.mark.parametrize(
     ("one", "says"),
     [
-        (Straggler(7, state="S (sleeping)", wait="do_freezer_trap"), "pid 7 is in a frozen cgroup"),
+        (Straggler(7, state="S (sleeping)", channel="do_freezer_trap"), "pid 7 is in a frozen cgroup"),
         (Straggler(7, state="T (stopped)"), "pid 7 was stopped (SIGSTOP)"),
         (Straggler(7, state="t (tracing stop)"), "pid 7 is held by a debugger"),
-        (Straggler(7, state="S (sleeping)", wait="do_wait"), ""),
+        (Straggler(7, state="S (sleeping)", channel="do_wait"), ""),
     ],
 )
 def test_what_keeps_a_process(one: Straggler, says: str) -> None:

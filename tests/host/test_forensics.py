@@ -73,7 +73,7 @@ def test_a_process_that_sleeps_and_listens(tmp_path: object) -> None:
     assert set(one.sockets) >= {f"tcp 127.0.0.1:{tcp} listening", f"unix {path} listening", f"udp [::1]:{udp}"}
     assert 0 <= one.age_us < BOUND_S * 1_000_000
     if os.geteuid() == 0:
-        assert one.wait
+        assert one.channel
 
 
 def test_a_process_that_is_stopped() -> None:

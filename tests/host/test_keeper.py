@@ -394,14 +394,6 @@ def test_executors_of_an_earlier_daemon_are_ended_and_nobody_else(lab: Lab) -> N
         other.close()
 
 
-def test_only_those_are_ended_that_are_ours(lab: Lab) -> None:
-    daemon = lab.daemon()
-    daemon.kill()
-    assert keeper.end_executors(str(lab.runtime), lambda pid: False) == []
-    assert keeper.end_executors(str(lab.runtime), spare=daemon.server) == []
-    assert keeper.end_executors(str(lab.runtime), bound=BOUND_S) == [daemon.server]
-
-
 # --- the shelf ---------------------------------------------------------------------------------------
 
 

@@ -104,7 +104,7 @@ def _details(unit: dict[str, Any]) -> list[str]:
 
 
 def _straggler(one: dict[str, Any]) -> str:
-    doing = f"{one['state']} in {one['wait']}" if one["wait"] else one["state"]
+    doing = f"{one['state']} in {one['channel']}" if one["channel"] else one["state"]
     return ", ".join((f"pid {one['pid']} {printable(one['command'])}", doing, *map(printable, one["sockets"])))
 
 

@@ -307,7 +307,7 @@ class View:
             "reason": cause(self.seen) or None,
             "hint": self.get("Hint") or None,
             "stragglers": [
-                dict(zip(("pid", "command", "waited_us", "state", "wait", "sockets"), row, strict=True))
+                dict(zip(("pid", "command", "waited_us", "state", "channel", "sockets"), row, strict=True))
                 for row in self.get("Stragglers", ())
             ],
             "problems": self._problems(),

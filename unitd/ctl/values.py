@@ -272,7 +272,7 @@ def _stragglers(name: str, rows: Any) -> list[str]:
 
     return [
         f"{{ pid={pid} ; command={printable(command)} ; waited={format_span(waited, 1000)} ; state={state} ; "
-        f"wait={channel} ; sockets={', '.join(sockets)} }}"
+        f"channel={channel} ; sockets={', '.join(sockets)} }}"
         for pid, command, waited, state, channel, sockets in rows
     ]
 

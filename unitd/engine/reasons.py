@@ -116,7 +116,7 @@ def left_behind(record: Record) -> str:
 
 def straggler(one: Straggler) -> str:
     """In words: `pid 123 sleep 1000, S (sleeping) in hrtimer_nanosleep, tcp 0.0.0.0:80 listening`."""
-    doing = f"{one.state} in {one.wait}" if one.wait else one.state
+    doing = f"{one.state} in {one.channel}" if one.channel else one.state
     return ", ".join(part for part in (f"pid {one.pid} {one.command}", doing, *one.sockets) if part)
 
 
@@ -141,13 +141,13 @@ _FROZEN = ("do_freezer_trap", "__refrigerator", "refrigerator", "get_signal")
 def what_keeps(one: Straggler) -> str:
     """What keeps it from ending, and what to do; "" when it just did not obey."""
     if one.state.startswith("D"):
-        places = [frame.partition("+")[0] for frame in one.stack[:5]] or ([one.wait] if one.wait else [])
+        places = [frame.partition("+")[0] for frame in one.stack[:5]] or ([one.channel] if one.channel else [])
         where = f": {' < '.join(places)}" if places else ""
         return (
             f"pid {one.pid} is in uninterruptible sleep, and ends when the kernel lets go of it; look at the device or "
             f"file system that it waits for{where}"
         )
-    if one.wait in _FROZEN:
+    if one.channel in _FROZEN:
         return f"pid {one.pid} is in a frozen cgroup: write 0 to the cgroup.freeze that holds it"
     if one.state.startswith("T"):
         return f"pid {one.pid} was stopped (SIGSTOP), and SIGCONT did not help: see who stops it"

@@ -14,7 +14,7 @@ import select
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from msgspec import Struct
@@ -249,26 +249,24 @@ def _heard(keeper: socket.socket, words: list[LastWord]) -> Iterator[tuple[str, 
             words.append(LastWord(*rest))
 
 
-def end_executors(
-    runtime_dir: str, is_ours: Callable[[int], bool] = lambda pid: True, *, spare: int = 0, bound: float = BOUND_S
-) -> list[int]:
+def end_executors(runtime_dir: str, bound: float = BOUND_S) -> list[int]:
     """SIGKILL to the fork servers of this directory's earlier daemons and to children of theirs that have not execed.
 
-    They are told by the command line, which names program and door, by our uid, and by `is_ours` (its cgroup).
-    `spare` is the new fork server. The pids that were killed, once they are gone, or `bound` seconds are over.
+    They are told by the command line, which names program and door, and by our uid; a fork server of our own is not yet
+    there. The pids that were killed, once they are gone, or `bound` seconds are over.
     """
     ended = []
     until = time.monotonic() + bound
     with contextlib.ExitStack() as open_files:
         for process in processes.everyone().values():
-            if process.pid == spare or not process.is_alive or not is_executor(process.pid, runtime_dir):
+            if not process.is_alive or not is_executor(process.pid, runtime_dir):
                 continue
             with contextlib.suppress(OSError):
                 pidfd = os.pidfd_open(process.pid)
                 open_files.callback(os.close, pidfd)
                 # Looked at again behind the pidfd: the pid may have been another's, or have execed meanwhile.
                 same = processes.birth(process.pid) == process.birth and is_executor(process.pid, runtime_dir)
-                if same and os.stat(f"/proc/{process.pid}").st_uid == os.geteuid() and is_ours(process.pid):
+                if same and os.stat(f"/proc/{process.pid}").st_uid == os.geteuid():
                     signal.pidfd_send_signal(pidfd, signal.SIGKILL)
                     ended.append((process.pid, pidfd))
         for _, pidfd in ended:

@@ -18,15 +18,15 @@ class Target(Struct, frozen=True):
 class Straggler(Struct, frozen=True):
     """A process that outlived its time, as it was just before SIGKILL (proc(5)); "" and () for what was not readable.
 
-    `birth`: start time in clock ticks since boot; `state`: letter and word, "S (sleeping)"; `wait`: the kernel function
-    that it sleeps in; `stack`: the kernel's frames, innermost first; `sockets`: in words, "tcp 0.0.0.0:80 listening".
+    `state`: letter and word, "S (sleeping)"; `channel`: the kernel function that it sleeps in; `stack`: the kernel's
+    frames, innermost first; `sockets`: in words, "tcp 0.0.0.0:80 listening".
     """
 
     pid: int
     birth: int = 0
     command: str = ""
     state: str = ""
-    wait: str = ""
+    channel: str = ""
     stack: tuple[str, ...] = ()
     sockets: tuple[str, ...] = ()
     parent: int = 0
@@ -44,11 +44,10 @@ class Evidence(Struct, frozen=True):
 class Left(Struct, frozen=True):
     """A living process, and why it was looked for; str() says it in words.
 
-    `birth`: start time in clock ticks since boot; `unit` "": of no known unit; `found`: by what it is known ("cgroup",
-    "child", "invocation id", "port 80/tcp", "process filter"); `command`, `state` (a letter), `channel` (the kernel
-    function that it sleeps in): as proc(5) shows them, "" where it does not; `age_us`: how long it has lived; `ours`:
-    False for one that we did not start; `note`: why it is left alone, or what could not be looked at. `pid` 0: nobody
-    can be named.
+    `unit` "": of no known unit; `found`: by what it is known ("cgroup", "child", "invocation id", "port 80/tcp",
+    "process filter"); `command`, `state` (a letter), `channel` (the kernel function that it sleeps in): "" where they
+    are not shown; `age_us`: how long it has lived; `ours`: False for one that we did not start; `note`: why it is left
+    alone, or what could not be looked at. `pid` 0: nobody can be named.
     """
 
     pid: int

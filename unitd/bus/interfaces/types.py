@@ -68,7 +68,9 @@ def _service_instant(
 
 
 def _stragglers(service: ServiceStatus) -> tuple[tuple[Any, ...], ...]:
-    return tuple((one.pid, one.command, service.waited, one.state, one.wait, one.sockets) for one in service.stragglers)
+    return tuple(
+        (one.pid, one.command, service.waited, one.state, one.channel, one.sockets) for one in service.stragglers
+    )
 
 
 def _gauge(name: str, read: Callable[[World, str], int | None], doc: str) -> Property:
