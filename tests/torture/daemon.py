@@ -269,13 +269,10 @@ class Daemon:
     def living(self) -> dict[int, str]:
         """All that lives in the cgroup that the daemon was started in, but for daemon and fork server."""
         found = {}
-        # A cgroup may go while it is looked at, which rglob() does not bear.
-        for directory, _, _ in os.walk(self.cgroup):
-            with contextlib.suppress(OSError):
-                for pid in map(int, Path(directory, "cgroup.procs").read_text().split()):
-                    words = command_line(pid)
-                    if pid and pid != self.pid and "unitd/executor" not in words and is_alive(pid):
-                        found[pid] = words
+        for pid in pids_below(self.cgroup):
+            words = command_line(pid)
+            if pid and pid != self.pid and "unitd/executor" not in words and is_alive(pid):
+                found[pid] = words
         return found
 
     # --- doing ------------------------------------------------------------------------------------------
@@ -366,6 +363,15 @@ def watch_for(true: Callable[[], bool], what: str, bound: float = BOUND_S) -> No
     while not true():
         assert time.monotonic() < deadline, f"not within {bound} s: {what}"
         time.sleep(0.005)
+
+
+def pids_below(cgroup: Path) -> list[int]:
+    """Who is in it and below it; one that goes meanwhile is passed over, which rglob() does not bear."""
+    found: list[int] = []
+    for directory, _, _ in os.walk(cgroup):
+        with contextlib.suppress(OSError):
+            found += map(int, Path(directory, "cgroup.procs").read_text().split())
+    return found
 
 
 def command_line(pid: int) -> str:

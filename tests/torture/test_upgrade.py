@@ -17,7 +17,17 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.torture.conftest import Launch
-from tests.torture.daemon import BOUND_S, PYTHON, Daemon, command_line, is_alive, program, until_gone, watch_for
+from tests.torture.daemon import (
+    BOUND_S,
+    PYTHON,
+    Daemon,
+    command_line,
+    is_alive,
+    pids_below,
+    program,
+    until_gone,
+    watch_for,
+)
 
 pytestmark = [pytest.mark.host, pytest.mark.slow]
 
@@ -201,7 +211,7 @@ def test_nothing_piles_up(begin: Launch) -> None:
     """Neither descriptors, nor fork servers, nor files in the runtime directory."""
 
     def state() -> tuple[int, list[str], list[str]]:
-        pids = [int(pid) for file in daemon.groups().rglob("cgroup.procs") for pid in file.read_text().split()]
+        pids = pids_below(daemon.groups())
         found = sorted(command_line(pid).partition(" /")[0] for pid in pids)
         names = sorted(path.name.partition(".")[0] for path in daemon.runtime.iterdir())
         return len(os.listdir(f"/proc/{daemon.pid}/fd")), found, names
