@@ -244,7 +244,7 @@ def test_a_broken_program_is_refused(begin: Launch, upgrade: Upgrade) -> None:
     ("file", "old", "new"),
     [
         ("runtime/handover.py", "    version: str\n", "    version: str\n    more: int\n"),
-        ("runtime/daemon.py", "    self._obey_signals()\n", "    self._obey_signals(); assert not self._handed\n"),
+        ("runtime/daemon.py", "    self._signals.obey()\n", "    self._signals.obey(); assert not self._handed\n"),
     ],
     ids=["cannot read it", "cannot go on with it"],
 )  # fmt: skip
