@@ -224,7 +224,7 @@ class Connection:
             self._begin_again(f"{self.where} closed the connection: {error.strerror}")
             return True
         if not chunk:
-            if not self._authorized and not self._attempts:
+            if not self._authorized and self._attempts >= _ATTEMPTS:
                 raise Unreachable(f"cannot talk to {self.where}: it closed the connection at once")
             self._begin_again(f"{self.where} closed the connection")
             return True

@@ -31,6 +31,7 @@ _GET_INFO = 3 << 30 | 64 << 16 | 0xFF << 8 | 11
 _INFO_EXIT = 1 << 3
 _CORE_DUMPED = 0x80
 _LOOKS, _LOOK_AGAIN_S = 50, 0.01
+_WATCH_AGAIN_S = 0.5
 
 
 class Reaper:
@@ -110,8 +111,22 @@ class Reaper:
             except ProcessLookupError:
                 self._gone(unit, pid, UNKNOWN)
                 return
+            except OSError:
+                # No descriptor is left for it now.
+                self._loop.call_later(_WATCH_AGAIN_S, self._watch_again, unit, pid)
+                return
             self._adopted[pid] = pidfd
             self._loop.add_reader(pidfd, self._adopted_ended, unit, pid)
+
+    def _watch_again(self, unit: str, pid: int) -> None:
+        """Unless it has ended meanwhile, and the pid is another's."""
+        child = self._children.get(pid)
+        if child is None or self._ends.fd < 0:
+            return
+        if processes.birth(pid) in (0, child.birth):
+            self.watch(unit, pid)
+        else:
+            self._gone(unit, pid, UNKNOWN)
 
     def _told(self, pid: int, how: Exit) -> bool:
         """False when this zombie has to wait."""
