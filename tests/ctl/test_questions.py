@@ -162,3 +162,15 @@ def test_following_shows_each_line_once(peer: Peer, run: Run, monkeypatch: pytes
     said = run("logs", "-f", "-o", "cat", "a")
     assert said.out.splitlines() == ["one", "two, in the same microsecond"]
     assert "enough" in said.err
+
+
+@pytest.mark.parametrize(
+    ("load", "said"),
+    [("loaded", (0, "-- No entries --\n", "")), ("not-found", (4, "", "Unit a.service could not be found.\n"))],
+)
+def test_a_unit_without_lines_is_told_from_one_that_is_not_there(
+    peer: Peer, run: Run, load: str, said: tuple[int, str, str]
+) -> None:
+    peer.add("a.service", LoadState=load)
+    peer.answers["GetLogs"] = lambda unit, lines, since: ("a(tsis)", ([],))
+    assert run("logs", "a") == said

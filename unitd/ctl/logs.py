@@ -7,12 +7,13 @@ from unitd.ctl.connection import Refused
 from unitd.ctl.options import Usage
 from unitd.ctl.pager import page
 from unitd.ctl.session import Session
-from unitd.ctl.terminal import printable
+from unitd.ctl.terminal import printable, say
 from unitd.ctl.when import parse_since, short_stamp
 
 DEFAULT_LINES: Final = 1000
 FOLLOW_LINES: Final = 10
 ALL: Final = 2**32 - 1
+NO_SUCH_UNIT: Final = 4
 TICK_S: Final = 0.25
 """The daemon has no signal for a new line, so following asks again."""
 
@@ -56,6 +57,9 @@ def logs(session: Session, words: list[str]) -> int:
         found = _merged(session, units, max(lines, 1), since)
     except Refused as refused:
         return session.refuse(f"show the log of {', '.join(units)}", refused)
+    if not found and (unknown := _unknown(session, units)):
+        say("\n".join(f"Unit {unit} could not be found." for unit in unknown))
+        return NO_SUCH_UNIT
     if options.force:
         return _follow(session, units, found, lines)
     found = found[-lines:] if lines else []
@@ -66,6 +70,11 @@ def logs(session: Session, words: list[str]) -> int:
     else:
         page(session, _rendered(session, units, found))
     return 0
+
+
+def _unknown(session: Session, units: list[str]) -> list[str]:
+    """Those that there are no files of: a slip of the pen, rather than a unit that printed nothing."""
+    return [unit for unit, load in zip(units, session.get_each(units, "LoadState"), strict=True) if load == "not-found"]
 
 
 def _merged(session: Session, units: list[str], lines: int, since: int) -> list[tuple[str, Line]]:
