@@ -87,6 +87,7 @@ class Daemon:
         self.engine = Engine(self._dirs, config, host_facts.bases, lambda: os.urandom(16).hex(), now, may_exit=may_exit)
         self.pump = Pump(self._loop, self.engine, self._note, self._perform, self._flush, self._clock.monotonic, warn)
         self._make_host()
+        self._make_memory()
         self._make_bus(path, host_facts.machine_id)
         work = Work(
             self.engine,
@@ -114,7 +115,6 @@ class Daemon:
         self._shelf = keeper.Shelf(options.runtime_dir)
         self._logs = Logs(options.runtime_dir, options.state_dir, self._loop, self._clock, warn)
         self._sockets = Sockets(self._loop, self.pump.post, warn, self._shelf, self._served_by)
-        notify_path = f"{options.runtime_dir}/notify"
         self._pid_files = PidFiles(self._inotify, self.pump.post, self._unit_of, self._claim)
         self._host = Host(
             self._loop,
@@ -126,13 +126,17 @@ class Daemon:
             pid_files=self._pid_files,
             conditions=conditions.check,
             environment=service_environment(options),
-            notify=notify_path,
+            notify=f"{options.runtime_dir}/notify",
             warn=warn,
             shelf=self._shelf,
             cgroup=options.cgroup,
             boot_id=clock.boot_id(),
         )
         self._recovery = Recovery(self._host, self.pump.post, self._kept.started, killed, alone=alone)
+
+    def _make_memory(self) -> None:
+        """What the next daemon goes by, and what this one goes on with; only then anything is started or heard."""
+        options, warn, handed = self._options, self._journal.warn, self._handed
         head = Head(FORMAT, clock.boot_id(), options.runtime_dir)
         self._record = f"{options.state_dir}/started", head
         self._memory = Memory(self.engine, StartRecord(*self._record, self._loop, warn))
@@ -143,9 +147,8 @@ class Daemon:
         self._host.spawner.start()
         given = self._kept.fds.pop(_NOTIFY, -1)
         self._sockets.give(self._kept.fds)
-        self._notify = Notify(
-            notify_path, self._loop, self.pump.post, self._host.unit_of, warn, self._host.is_unborn, given
-        )
+        host, path = self._host, f"{options.runtime_dir}/notify"
+        self._notify = Notify(path, self._loop, self.pump.post, host.unit_of, warn, host.is_unborn, given)
         self._shelf.hold(_NOTIFY, self._notify.fileno())
         self._host.reaper.hear = self._notify.read
 
