@@ -95,6 +95,31 @@ def test_reexecuted(cgroups: str, role: str, uid: int, tmp_path: Path, cgroup: P
         assert lab.processes() == {}
 
 
+@pytest.mark.parametrize("uid", [0, NOBODY])
+@pytest.mark.parametrize("cgroups", ["writable", "read-only", "none"])
+def test_killed_and_started_again(cgroups: str, uid: int, tmp_path: Path, cgroup: Path) -> None:
+    """As anybody, with a cgroup tree to write in or without: all is taken over, obeys, and nothing is left."""
+    with Lab(tmp_path, cgroup, UNITS, cgroups=cgroups, uid=uid) as lab:
+        start_all(lab)
+        running = {pid for pid, words in lab.processes().items() if words in SLEEPS}
+        for _ in range(2):
+            lab.crash()
+            lab.start_again()
+        assert {pid for pid, words in lab.processes().items() if words in SLEEPS} == running
+        assert [lab.show(unit, "ActiveState") for unit in UNITS] == ["active"] * 3
+        lab.must("restart", "tree.service")
+        lab.must("stop", "tree.service", "stubborn.service")
+        assert sleeping(lab) == {"sleep 1005"}
+        lab.must("stop", "orphans.service")
+        lab.must("start", "tree.service", "stubborn.service")
+        lab.crash()
+        lab.start_again()
+        assert lab.unitctl("exit", "7").code == 0
+        assert lab.wait_for_end() == 7
+        assert "nothing is left" in lab.log()
+        assert lab.processes() == {}
+
+
 def test_who_is_foreign_beside_others_is_left_alone(tmp_path: Path, cgroup: Path) -> None:
     with Lab(tmp_path, cgroup, UNITS) as lab, lab.begin("/bin/sleep", "1007") as beside:
         lab.until(lambda: "/bin/sleep 1007" in lab.processes().values(), "the other")
