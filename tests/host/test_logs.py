@@ -1,6 +1,7 @@
 """Logs of units: real FIFOs and files, a clock that stands still."""
 
 import asyncio
+import errno
 import os
 import random
 import stat
@@ -250,6 +251,28 @@ async def test_the_next_daemon_reads_on(house: House) -> None:
     assert house.logs.reopen("a.service")
     assert texts(house.logs.tail("a.service", 9)) == ["one", "two"]
     assert not house.logs.reopen("b.service")
+    os.close(writer)
+
+
+async def test_what_cannot_be_read_at_first_is_read_later(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no descriptor is left after a crash; it is told once."""
+    writer = house.writer("a.service")
+    house.logs.close()
+    os.write(writer, b"one\n")
+    house.logs = house.open()
+    opened, tries = house.logs._open, []
+
+    def none_left(*arguments: object) -> None:
+        tries.append(arguments)
+        if len(tries) < 3:
+            raise OSError(errno.EMFILE, "none")
+        opened(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(house.logs, "_open", none_left)
+    assert not house.logs.reopen("a.service")
+    await until(lambda: texts(house.logs.tail("a.service", 9)) == ["one"])
+    assert len(tries) == 3
+    assert len(house.warnings) == 1
     os.close(writer)
 
 

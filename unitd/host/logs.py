@@ -68,6 +68,8 @@ class Logs:
         self._flushing: asyncio.Handle | None = None
         self._resuming: asyncio.TimerHandle | None = None
         self._writing: asyncio.TimerHandle | None = None
+        self._reopening: asyncio.TimerHandle | None = None
+        self._unread: set[str] = set()
 
     def stdout_path(self, unit: str) -> str:
         """The path of the unit's FIFO, which exists and is read from now on; "" where it cannot be made."""
@@ -76,22 +78,33 @@ class Logs:
             try:
                 self._open(unit, stream)
             except OSError as error:
-                self._warn(f"cannot keep what {unit} prints: {error}")
+                if unit not in self._unread:
+                    self._warn(f"cannot keep what {unit} prints: {error}")
                 return ""
+            self._unread.discard(unit)
         return self._streams[unit].path
 
     def reopen(self, unit: str, *, labelled: bool = False) -> bool:
-        """Read again the FIFO that an earlier daemon made; False when there is none.
+        """Read again the FIFO that an earlier daemon made; False when there is none, or it can be read later only.
 
         `labelled`: label() is going to tell whose the lines are that are there already.
         """
         if not os.path.exists(self._path(unit)):
+            self._unread.discard(unit)
             return False
         fresh = unit not in self._streams
         if not self.stdout_path(unit):
+            # Whoever prints there waits for a reader as soon as the FIFO is full.
+            self._unread.add(unit)
+            self._reopening = self._reopening or self._loop.call_later(SOON_S, self._reopen)
             return False
         self._streams[unit].expecting |= fresh and labelled
         return True
+
+    def _reopen(self) -> None:
+        self._reopening = None
+        for unit in sorted(self._unread):
+            self.reopen(unit)
 
     def expect(self, unit: str, coming: bool) -> None:
         """A process of the unit is about to be started, and label() tells its pid; or it came to nothing."""
@@ -214,7 +227,7 @@ class Logs:
                 os.close(stream.fd)
         self._streams.clear()
         self._waiting.clear()
-        for handle in (self._flushing, self._resuming, self._writing):
+        for handle in (self._flushing, self._resuming, self._writing, self._reopening):
             if handle is not None:
                 handle.cancel()
         self._files.close()
