@@ -213,6 +213,21 @@ def test_in_the_middle_of_two_hundred_starts(moment: int, keeper: str, launch: L
     daemon.shut_down()
 
 
+def test_while_three_hundred_files_are_read_again(launch: Launch) -> None:
+    units = {f"a{number:03}.service": REST for number in range(300)}
+    daemon = launch(units)
+    daemon.must("start", "a000.service", "a001.service")
+    pid = shown(daemon, "a000.service", "MainPID")
+    for milliseconds in (0, 5, 10, 20, 40, 80):
+        daemon.add({"a000.service": f"{REST}TimeoutStopSec={milliseconds + 1}\n"})
+        daemon.send(signal.SIGHUP)
+        time.sleep(milliseconds / 1000)
+        again(daemon)
+        assert shown(daemon, "a000.service", "MainPID") == pid
+        assert len(daemon.members("a001.service")) == 1
+    daemon.shut_down()
+
+
 # --- again and again, and without a disk -------------------------------------------------------------------
 
 
