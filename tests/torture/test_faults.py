@@ -220,10 +220,11 @@ def test_a_chain_of_three_hundred_services(launch: Launch) -> None:
         + SLEEP
         for n in range(length)
     }
-    daemon = launch(units)
+    # So that each has a third of a second, and a busy machine makes nobody late.
+    daemon = launch(units, config="[Manager]\nShutdownTimeoutSec=100s\n")
     daemon.must("start", "c0.service")
     assert len(daemon.living()) == length
-    assert daemon.shut_down() < 30
+    daemon.shut_down(bound=100)
     assert [one.unit for one in daemon.signals()] == list(units)
 
 
