@@ -23,7 +23,7 @@ from unitd.ctl.connection import BUS, BUS_NAME, Connection, open_path
 pytestmark = [pytest.mark.host, pytest.mark.slow]
 
 CLIENTS = 100
-SLOW = "[Service]\nType=exec\nExecStartPre=/bin/sleep 1\nExecStart=/bin/sleep 1000\n"
+SLOW = "[Unit]\nStartLimitIntervalSec=0\n[Service]\nType=exec\nExecStartPre=/bin/sleep 1\nExecStart=/bin/sleep 1000\n"
 
 
 @pytest.fixture
