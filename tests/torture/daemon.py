@@ -25,6 +25,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
+import pytest
+
 from tests.conftest import ROOT, cgroup2_mount
 from unitd.ctl.connection import PROPERTIES, Connection, Reconnected, open_path, unit_path
 from unitd.ctl.connection import UNIT as UNIT_INTERFACE
@@ -343,6 +345,20 @@ def adopting() -> Iterator[None]:
         yield
     finally:
         prctl(_PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+
+
+@contextlib.contextmanager
+def small_file_system(where: Path, options: str) -> Iterator[Path]:
+    """A tmpfs of its own, made there with these options, and gone afterwards with all that was mounted over it."""
+    where.mkdir()
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "small", str(where)], check=False)
+    if done.returncode != 0:
+        pytest.skip("cannot mount a file system here")
+    try:
+        yield where
+    finally:
+        while where.is_mount():
+            subprocess.run(["umount", "--lazy", str(where)], check=True)
 
 
 def until_gone(pid: int, bound: float = BOUND_S) -> None:

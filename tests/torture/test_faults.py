@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +12,16 @@ from pathlib import Path
 import pytest
 
 from tests.torture.conftest import Launch
-from tests.torture.daemon import Daemon, command_line, is_alive, parent, program, until_gone, watch_for
+from tests.torture.daemon import (
+    Daemon,
+    command_line,
+    is_alive,
+    parent,
+    program,
+    small_file_system,
+    until_gone,
+    watch_for,
+)
 
 pytestmark = [pytest.mark.host, pytest.mark.slow]
 
@@ -167,16 +175,9 @@ def test_floods_of_output_do_not_hold_up_answers(launch: Launch) -> None:
 @pytest.fixture
 def full_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system with room for nothing."""
-    where = tmp_path / "full"
-    where.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4k,nr_inodes=4", "full", str(where)], check=False)
-    if done.returncode != 0:
-        pytest.skip("cannot mount a file system here")
-    try:
+    with small_file_system(tmp_path / "full", "size=4k,nr_inodes=4") as where:
         (where / "filler").write_bytes(b"x" * 4096)
         yield where
-    finally:
-        subprocess.run(["umount", "--lazy", str(where)], check=True)
 
 
 def test_a_full_disk(full_disk: Path, launch: Launch) -> None:
